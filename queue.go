@@ -171,7 +171,8 @@ type ClaimRequest struct {
 type Claim struct {
 	Token    string
 	Messages []Claimed     // oldest first
-	Wait     time.Duration // with fewer messages than asked for: when more may be due; 0 if nothing is known to wait
+	More     bool          // there would have been more, but for Max or MaxBytes
+	Wait     time.Duration // without More: when something may be due; 0 if nothing is known to wait
 	Failures int           // settlements with Hold since a message of the lane was last delivered or dead
 	Yield    bool          // another process should have the lane soon: release it when convenient
 }

@@ -1,0 +1,111 @@
+package repeater
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/webhook-repeater/repeater/internal/bin"
+)
+
+// Request is a webhook as it came, and as it is forwarded.
+type Request struct {
+	Method     string
+	Host       string      // the Host it was sent to
+	Path       string      // raw: percent-encoded as sent
+	Query      string      // raw, with its leading "?"; "" if there was none
+	Header     http.Header // without hop-by-hop headers
+	RemoteAddr string      // of the connection it came on
+	TLS        bool        // whether that connection was encrypted
+	Body       []byte
+}
+
+// Codec makes bytes of a request for the store, and a request of them again.
+// It sees nothing of lanes and time. Methods may be called concurrently.
+//
+// A store may hold bytes for years: a codec that changes its format must go on
+// reading the old one. Key is the message's; a codec that encrypts can bind the
+// bytes to it, so that they decode under no other.
+type Codec interface {
+	// Encode returns bytes that the caller owns. It must not keep or change r.
+	// An error refuses the request with 500.
+	Encode(key Key, r *Request) ([]byte, error)
+	// Decode returns a request that may share memory with data, which
+	// neither side changes. An error makes the message a dead letter.
+	Decode(key Key, data []byte) (*Request, error)
+}
+
+// BinaryCodec is the default Codec: a version, length-prefixed fields, and the
+// body as it came. It does not encrypt.
+type BinaryCodec struct{}
+
+const codecVersion = 1
+
+const flagTLS = 1
+
+// Encode never returns an error.
+func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
+	b := make([]byte, 0, encodedSize(r))
+	var flags uint64
+	if r.TLS {
+		flags |= flagTLS
+	}
+	b = append(b, codecVersion)
+	b = bin.AppendUint(b, flags)
+	for _, s := range [...]string{r.Method, r.Host, r.Path, r.Query, r.RemoteAddr} {
+		b = bin.AppendString(b, s)
+	}
+	b = bin.AppendUint(b, uint64(len(r.Header)))
+	for name, values := range r.Header {
+		b = bin.AppendString(b, name)
+		b = bin.AppendUint(b, uint64(len(values)))
+		for _, v := range values {
+			b = bin.AppendString(b, v)
+		}
+	}
+	return append(b, r.Body...), nil
+}
+
+// Decode reads what any version of Encode has written.
+func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
+	if len(data) == 0 || data[0] != codecVersion {
+		return nil, fmt.Errorf("message %v: not written by this codec, or by a newer version of it", key)
+	}
+	rd := bin.NewReader(data[1:])
+	flags := rd.Uint()
+	r := &Request{
+		Method:     rd.String(),
+		Host:       rd.String(),
+		Path:       rd.String(),
+		Query:      rd.String(),
+		RemoteAddr: rd.String(),
+		TLS:        flags&flagTLS != 0,
+	}
+	n := rd.Count()
+	r.Header = make(http.Header, n)
+	for range n {
+		name := rd.String()
+		var values []string // grown by reading, so that a lying count costs nothing
+		for range rd.Count() {
+			values = append(values, rd.String())
+		}
+		r.Header[name] = values
+	}
+	r.Body = rd.Rest()
+	if err := rd.Err(); err != nil {
+		return nil, fmt.Errorf("message %v: %w", key, err)
+	}
+	return r, nil
+}
+
+// encodedSize is an upper bound, so that Encode allocates once.
+func encodedSize(r *Request) int {
+	const lengths = 10 // of a varint, at most
+	n := 1 + 7*lengths + len(r.Method) + len(r.Host) + len(r.Path) + len(r.Query) + len(r.RemoteAddr) + len(r.Body)
+	for name, values := range r.Header {
+		n += 2*lengths + len(name)
+		for _, v := range values {
+			n += lengths + len(v)
+		}
+	}
+	return n
+}

@@ -1,0 +1,176 @@
+// Package cli is the program webhook-repeater: flags and files in, a running
+// server out.
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/webhook-repeater/repeater/internal/config"
+	"github.com/webhook-repeater/repeater/internal/demo"
+)
+
+// What the program ends with. A second signal ends it with 128 and the
+// signal's number, as a shell would report it.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // flags or file are wrong, and nothing has been started
+)
+
+const defaultConfig = "config.ini"
+
+const usage = `Usage:
+  webhook-repeater [-c FILE] [-H HOST] [-p PORT]    run as FILE says
+  webhook-repeater --to URL [-H HOST] [-p PORT]     run without a file: forward every request to URL
+  webhook-repeater demo [--verbose]                 show how nothing is lost, in a few seconds
+  webhook-repeater version                          print the version
+
+Flags:
+  -c, --config FILE   configuration (default ./config.ini)
+  -H, --host HOST     address to listen on (default 0.0.0.0), before what FILE says
+  -p, --port PORT     port to listen on (default 8100), before what FILE says
+      --to URL        forward every request, its path kept, to http://HOST:PORT;
+                      requests wait in webhook-repeater.db in this directory
+  -h, --help          show this
+      --version       print the version
+
+Exit status: 0 after a clean stop, 1 if it could not start or failed, 2 for a mistake in flags or FILE.
+`
+
+// Main runs the program and returns its exit status.
+func Main(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "demo":
+			return runDemo(args[1:], stdout, stderr)
+		case "version":
+			return runVersion(args[1:], stdout, stderr)
+		case "help":
+			fmt.Fprint(stdout, usage)
+			return exitOK
+		}
+	}
+	return runServe(args, stdout, stderr)
+}
+
+// parse reads flags. With done, the program ends with code.
+func parse(fl *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, done bool) {
+	fl.SetOutput(io.Discard)
+	err := fl.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return exitOK, true
+	case err == nil && fl.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q", fl.Arg(0))
+	}
+	if err != nil {
+		return wrongUsage(stderr, "%v; see webhook-repeater -h", err), true
+	}
+	return 0, false
+}
+
+func wrongUsage(stderr io.Writer, format string, args ...any) int {
+	fmt.Fprintf(stderr, "webhook-repeater: "+format+"\n", args...)
+	return exitUsage
+}
+
+func runDemo(args []string, stdout, stderr io.Writer) int {
+	fl := flag.NewFlagSet("demo", flag.ContinueOnError)
+	verbose := fl.Bool("verbose", false, "")
+	if code, done := parse(fl, args, stdout, stderr); done {
+		return code
+	}
+	if !demo.Run(stdout, demo.Options{Log: demoLog(*verbose, stderr), Colour: isTerminal(stdout)}) {
+		return exitFailed
+	}
+	return exitOK
+}
+
+func runVersion(args []string, stdout, stderr io.Writer) int {
+	if code, done := parse(flag.NewFlagSet("version", flag.ContinueOnError), args, stdout, stderr); done {
+		return code
+	}
+	fmt.Fprintln(stdout, version())
+	return exitOK
+}
+
+// runServe reads flags and file, and serves.
+func runServe(args []string, stdout, stderr io.Writer) int {
+	var file, host, to string
+	var port int
+	var showVersion bool
+	fl := flag.NewFlagSet("webhook-repeater", flag.ContinueOnError)
+	fl.StringVar(&file, "c", "", "")
+	fl.StringVar(&file, "config", "", "")
+	fl.StringVar(&host, "H", "", "")
+	fl.StringVar(&host, "host", "", "")
+	fl.IntVar(&port, "p", -1, "")
+	fl.IntVar(&port, "port", -1, "")
+	fl.StringVar(&to, "to", "", "")
+	fl.BoolVar(&showVersion, "version", false, "")
+	if code, done := parse(fl, args, stdout, stderr); done {
+		return code
+	}
+	if showVersion {
+		fmt.Fprintln(stdout, version())
+		return exitOK
+	}
+	given := make(map[string]bool)
+	fl.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if (given["p"] || given["port"]) && (port < 0 || port > 65535) {
+		return wrongUsage(stderr, "port %d is not possible; choose one from 0 to 65535", port)
+	}
+	s, err := settings(file, to, given["c"] || given["config"], given["to"])
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	if host != "" {
+		s.Host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	}
+	if port >= 0 {
+		s.Port = port
+	}
+	return serve(s, stderr)
+}
+
+// settings come from a file or from --to, never from both: which of the two
+// would win could only be guessed.
+func settings(file, to string, withFile, withTo bool) (*config.Settings, error) {
+	switch {
+	case withFile && withTo:
+		return nil, errors.New("webhook-repeater: --to works without a file; give either --to or --config")
+	case withTo:
+		s, err := config.ForTarget(to)
+		if err != nil {
+			return nil, fmt.Errorf("webhook-repeater: --to %w", err)
+		}
+		return s, nil
+	case withFile:
+		return config.Load(file)
+	}
+	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New(noConfig)
+	}
+	return config.Load(defaultConfig)
+}
+
+const noConfig = `webhook-repeater: there is no config.ini in this directory. Either write one:
+
+    [hook:jira]
+    src_path = /jira
+    dst_host = http://jira.intranet:8080
+
+and start webhook-repeater again (or name a file elsewhere: webhook-repeater -c FILE),
+or forward everything to one destination without any file:
+
+    webhook-repeater --to http://127.0.0.1:8989
+
+To see it work first: webhook-repeater demo`

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/config"
+)
+
+// serve runs until a signal or a failure ends it, and returns the exit status.
+func serve(s *config.Settings, stderr io.Writer) int {
+	log := newLogger(s, stderr)
+	ctx := untilSignal()
+
+	var client redis.UniversalClient
+	if o := s.Redis(); o != nil {
+		redis.SetLogger(redisLog{log})
+		c := redis.NewClient(o)
+		defer c.Close()
+		client = c
+	}
+	rp := repeater.New(append(s.Options(client), repeater.WithLogger(log))...)
+	if err := rp.Err(); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintln(stderr, "webhook-repeater:", line)
+		}
+		return exitUsage
+	}
+	// A store that cannot be had is told before anybody is let in.
+	if err := rp.Open(ctx); err != nil {
+		fmt.Fprintln(stderr, "webhook-repeater:", explainOpen(err, s.File))
+		return exitFailed
+	}
+	ln, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		rp.Close()
+		fmt.Fprintf(stderr, "webhook-repeater: %v; choose another with --host and --port\n", err)
+		return exitFailed
+	}
+	announce(log, s, ln.Addr())
+	err = run(ctx, log, rp, ln, s.Grace)
+	if cerr := rp.Close(); cerr != nil {
+		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
+	}
+	if err != nil {
+		log.Error("stopped", "error", err)
+		return exitFailed
+	}
+	log.Info("stopped")
+	return exitOK
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM ends. The
+// second one ends the process: what is stored is safe at any time.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		status := exitFailed
+		if n, ok := (<-signals).(syscall.Signal); ok {
+			status = 128 + int(n)
+		}
+		os.Exit(status)
+	}()
+	return ctx
+}
+
+func explainOpen(err error, file string) string {
+	if errors.Is(err, repeater.ErrLocked) {
+		return fmt.Sprintf("the store file %s is in use by another process; stop that one, "+
+			"or let both keep their requests in Redis (redis_url under [store]), which any number may share", file)
+	}
+	return fmt.Sprintf("cannot open the store: %v", err)
+}
+
+func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
+	if len(s.Ignored) > 0 {
+		log.Warn("sections for the logging package of Python are ignored; see [log]", "sections", strings.Join(s.Ignored, ", "))
+	}
+	store := "file"
+	if s.Redis() != nil {
+		store = "redis"
+	}
+	log.Info("listening", "address", addr.String(), "store", store, "hooks", len(s.Hooks))
+}
+
+// run serves and delivers until ctx ends or delivering fails, then stops both
+// within grace.
+func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Listener, grace time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	srv := newServer(rp, log)
+	delivering, serving := make(chan struct{}), make(chan struct{})
+	var deliverErr, serveErr error
+	go func() {
+		defer close(delivering)
+		if deliverErr = rp.Run(ctx); deliverErr != nil {
+			cancel(nil)
+		}
+	}()
+	go func() {
+		defer close(serving)
+		if serveErr = srv.Serve(ln); !errors.Is(serveErr, http.ErrServerClosed) {
+			cancel(nil)
+		} else {
+			serveErr = nil
+		}
+	}()
+	<-ctx.Done()
+	log.Info("stopping", "grace", grace)
+	// Requests that come in while deliveries drain are stored for the next start.
+	shutdown(srv, grace, log)
+	<-serving
+	<-delivering
+	return errors.Join(deliverErr, serveErr)
+}
+
+// shutdown lets requests end that are being read, and cuts them off after grace.
+func shutdown(srv *http.Server, grace time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		log.Warn("requests were still coming in at the end of the grace period; their senders get no answer")
+		srv.Close()
+	}
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		// Long enough for a large body over a slow line, and an end for senders that stall.
+		ReadTimeout:    5 * time.Minute,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/webhook-repeater/repeater"
+)
+
+// Settings is what a file says, with defaults for what it does not say.
+type Settings struct {
+	Host    string
+	Port    int
+	Grace   time.Duration
+	MaxBody int64
+
+	Backoff     time.Duration
+	BackoffMax  time.Duration
+	Pace        time.Duration
+	PushTimeout time.Duration
+	Secret      string
+
+	File            string
+	RedisHost       string
+	RedisPort       int
+	RedisDB         int
+	RedisURL        string
+	RedisPrefix     string
+	UnknownRouteAge time.Duration
+
+	LogLevel  slog.Level
+	LogFormat string
+
+	Hooks   []Hook
+	Ignored []string // sections for the logging package of Python
+}
+
+// Defaults returns what holds for an empty file.
+func Defaults() *Settings {
+	f := fields{Settings: new(Settings), hook: new(Hook)}
+	for _, s := range Sections {
+		for _, k := range s.Keys {
+			if k.Default == "" {
+				continue
+			}
+			if err := k.set(&f, k.Default); err != nil {
+				panic(fmt.Sprintf("default of [%s] %s: %v", s.Name, k.Name, err))
+			}
+		}
+	}
+	return f.Settings
+}
+
+// ForTarget returns settings that forward every request to one destination.
+func ForTarget(target string) (*Settings, error) {
+	if err := checkTarget(target); err != nil {
+		return nil, err
+	}
+	s := Defaults()
+	s.Hooks = []Hook{{Name: "all", Pattern: "/", Target: target}}
+	return s, nil
+}
+
+// Addr is where to listen.
+func (s *Settings) Addr() string {
+	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+}
+
+// Redis says how to reach the Redis that the settings name, or returns nil if
+// they name none.
+func (s *Settings) Redis() *redis.Options {
+	o := &redis.Options{
+		Addr: net.JoinHostPort(s.RedisHost, strconv.Itoa(s.RedisPort)),
+		DB:   s.RedisDB,
+	}
+	switch {
+	case s.RedisURL != "":
+		var err error
+		if o, err = redis.ParseURL(s.RedisURL); err != nil {
+			return nil // Parse has tried it
+		}
+	case s.RedisHost == "":
+		return nil
+	}
+	// Without it, push_timeout would not end a command.
+	o.ContextTimeoutEnabled = true
+	return o
+}
+
+// Options returns what the settings say. The client is one for Redis(), or nil
+// where that is nil.
+func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
+	opts := []repeater.Option{
+		repeater.WithBackoff(s.Backoff, s.BackoffMax),
+		repeater.WithDrain(s.Grace),
+		repeater.WithPushTimeout(s.PushTimeout),
+		repeater.WithMaxBody(s.MaxBody),
+		repeater.WithUnknownRouteAge(s.UnknownRouteAge),
+	}
+	if client != nil {
+		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
+	} else {
+		opts = append(opts, repeater.WithFile(s.File))
+	}
+	for _, h := range s.Hooks {
+		opts = append(opts, repeater.Route(h.Pattern, h.Target, s.routeOptions(h)...))
+	}
+	return opts
+}
+
+func (s *Settings) routeOptions(h Hook) []repeater.RouteOption {
+	opts := []repeater.RouteOption{
+		repeater.Name(h.Name),
+		repeater.KeepPath(),
+		repeater.Pace(s.Pace),
+	}
+	if len(h.Allow) > 0 {
+		opts = append(opts, repeater.AllowFrom(h.Allow...))
+	}
+	if s.Secret != "" {
+		opts = append(opts, repeater.SignMD5(s.Secret))
+	}
+	return opts
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Section is a part of the file and its keys.
+type Section struct {
+	Name string // "hook:NAME" stands for any number of sections
+	Doc  string
+	Keys []Key
+}
+
+// Key is what a file may set.
+type Key struct {
+	Name     string
+	Default  string // as a file would have it; "" for none
+	Doc      string
+	Required bool
+	kind
+	missing string // what to do when a required one is missing
+}
+
+// Sections is all there is to configure. Parsing, defaults and suggestions
+// come from here, and so may documentation.
+var Sections = []Section{
+	{Name: "server", Doc: "Where webhooks come in.", Keys: []Key{
+		{Name: "host", Default: "0.0.0.0", Doc: "Address to listen on; 0.0.0.0 is every IPv4 address of this machine, :: every address.",
+			kind: host(func(f *fields) *string { return &f.Host })},
+		{Name: "port", Default: "8100", Doc: "Port to listen on; 0 picks a free one and logs it.",
+			kind: number(func(f *fields) *int { return &f.Port }, 0, 65535)},
+		{Name: "grace", Default: "10s", Doc: "How long to finish what is under way when told to stop. What is not finished is kept.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Grace }))},
+		{Name: "max_body", Default: "25MB", Doc: "Largest body that is accepted; a larger one is answered with 413.",
+			kind: size(func(f *fields) *int64 { return &f.MaxBody })},
+	}},
+	{Name: "app", Doc: "How requests are delivered.", Keys: []Key{
+		{Name: "backoff_timeout", Default: "5s", Doc: "Pause of a destination after its first failure; it doubles with each further one.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Backoff }))},
+		{Name: "backoff_max_timeout", Default: "5m", Doc: "The longest that pause can get.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.BackoffMax }))},
+		{Name: "timeout", Default: "0", Doc: "Least time between two deliveries to one destination.",
+			kind: duration(func(f *fields) *time.Duration { return &f.Pace })},
+		{Name: "redis_host", Doc: "Keep requests in the Redis on this host, instead of a file.",
+			kind: host(func(f *fields) *string { return &f.RedisHost })},
+		{Name: "redis_port", Default: "6379", Doc: "Port of redis_host.",
+			kind: number(func(f *fields) *int { return &f.RedisPort }, 1, 65535)},
+		{Name: "redis_db", Default: "0", Doc: "Number of the database on redis_host.",
+			kind: number(func(f *fields) *int { return &f.RedisDB }, 0, 1<<31-1)},
+		{Name: "secret", Doc: "Sign what is forwarded, for all hooks, in the header X-REPEATER-SIG.",
+			kind: text(func(f *fields) *string { return &f.Secret }).unquoted()},
+		{Name: "push_timeout", Default: "5s", Doc: "How long storing a request may take; then the sender hears 503.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.PushTimeout }))},
+	}},
+	{Name: "store", Doc: "Where requests wait: in a file, unless a Redis is named here or under [app].", Keys: []Key{
+		{Name: "file", Default: "webhook-repeater.db", Doc: "The file. It serves one process at a time.",
+			kind: text(func(f *fields) *string { return &f.File })},
+		{Name: "redis_url", Doc: "Keep requests in Redis: redis://[USER:PASSWORD@]HOST:PORT/DB, or rediss:// for TLS.",
+			kind: redisURL(func(f *fields) *string { return &f.RedisURL })},
+		{Name: "redis_prefix", Default: "repeater:", Doc: "What all keys in Redis begin with.",
+			kind: redisPrefix(func(f *fields) *string { return &f.RedisPrefix })},
+		{Name: "unknown_route_age", Default: "1h", Doc: "How long requests of a hook that no process has any more wait in Redis before they are set aside.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.UnknownRouteAge }))},
+	}},
+	{Name: "log", Doc: "What is logged, to standard error.", Keys: []Key{
+		{Name: "level", Default: "info", Doc: "From which level on.",
+			kind: level(func(f *fields) *slog.Level { return &f.LogLevel })},
+		{Name: "format", Default: "auto", Doc: "auto is text on a terminal and json elsewhere.",
+			kind: oneOf(func(f *fields) *string { return &f.LogFormat }, "auto", "text", "json")},
+	}},
+	{Name: "hook:NAME", Doc: "A path, and where its requests go. NAME is yours to choose; stored requests find their hook by it.", Keys: []Key{
+		{Name: "src_path", Doc: "The path to accept, exactly. Any character may stand in it as it is.",
+			Required: true, missing: `write a path, "/" for the root`, kind: srcPath()},
+		{Name: "src_host", Doc: "Who may send: addresses and networks, with commas between. Without the key, everybody.",
+			kind: networks(func(f *fields) *[]string { return &f.hook.Allow }),
+		},
+		{Name: "dst_host", Doc: "Where requests go: http://HOST:PORT.",
+			Required: true, missing: "write where requests go, as http://HOST:PORT", kind: dstHost()},
+		{Name: "dst_path", Doc: "What to put in front of the request's path.", kind: dstPath()},
+	}},
+}
+
+// fields is what the keys of the table set.
+type fields struct {
+	*Settings
+	hook *Hook // the section being read, if it is a hook
+}
+
+// find returns the table's section for one of a file, or nil.
+func find(name string) *Section {
+	if _, ok := hookName(name); ok {
+		name = "hook:NAME"
+	}
+	for i := range Sections {
+		if Sections[i].Name == name {
+			return &Sections[i]
+		}
+	}
+	return nil
+}
+
+func hookName(section string) (string, bool) {
+	name, ok := strings.CutPrefix(section, "hook:")
+	return strings.TrimSpace(name), ok
+}
+
+// isPythonLogging tells the sections that the logging package of Python reads.
+func isPythonLogging(section string) bool {
+	switch section {
+	case "loggers", "handlers", "formatters":
+		return true
+	}
+	for _, prefix := range []string{"logger_", "handler_", "formatter_"} {
+		if strings.HasPrefix(section, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func names() []string {
+	all := make([]string, len(Sections))
+	for i, s := range Sections {
+		all[i] = s.Name
+	}
+	return all
+}
+
+// homeOf returns the section that has a key, or "".
+func homeOf(key string) string {
+	for _, s := range Sections {
+		if s.key(key) != nil {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+func (s *Section) key(name string) *Key {
+	for i := range s.Keys {
+		if s.Keys[i].Name == name {
+			return &s.Keys[i]
+		}
+	}
+	return nil
+}
+
+func (s *Section) names() []string {
+	all := make([]string, len(s.Keys))
+	for i, k := range s.Keys {
+		all[i] = k.Name
+	}
+	return all
+}

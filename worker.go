@@ -1,0 +1,208 @@
+package repeater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	claimTTL     = 15 * time.Second
+	pollEvery    = time.Second     // how late a wake that got lost is noticed
+	announce     = 5 * time.Second // how often a shared store hears of our routes
+	expireEvery  = time.Minute     // how often it looks for routes that nobody knows
+	settleGrace  = 5 * time.Second // for what a drain still has to tell the store
+	lanesPerPage = 500
+)
+
+// worker is one Run: it starts a goroutine for each lane that has something to
+// do, and that goroutine alone works the lane.
+type worker struct {
+	r   *Repeater
+	ctx context.Context // ends when the drain begins
+
+	attempts context.Context // ends when the drain is over
+	cancel   context.CancelFunc
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+	wg    sync.WaitGroup
+
+	store trouble
+}
+
+func newWorker(ctx context.Context, r *Repeater) *worker {
+	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane)}
+	w.attempts, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return w
+}
+
+func (w *worker) run() {
+	defer w.cancel()
+	if shared, ok := w.r.queue.(SharedQueue); ok {
+		w.wg.Go(func() { w.watch(shared) })
+		w.wg.Go(func() { w.announce(shared) })
+	}
+	w.wg.Go(w.poll)
+
+	<-w.ctx.Done()
+	w.mu.Lock()
+	w.lanes = nil // wake starts nothing any more
+	w.mu.Unlock()
+	drained := time.AfterFunc(w.r.cfg.drain, w.cancel)
+	defer drained.Stop()
+	w.wg.Wait()
+}
+
+// wake has the lane look for messages.
+func (w *worker) wake(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.lanes[name]; l != nil {
+		signal(l.woken)
+		return
+	}
+	w.startLane(name)
+}
+
+// rouse starts the lane if nobody works it here.
+func (w *worker) rouse(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lanes[name] == nil {
+		w.startLane(name)
+	}
+}
+
+func (w *worker) startLane(name string) {
+	if w.lanes == nil {
+		return
+	}
+	l := newLane(w, name)
+	w.lanes[name] = l
+	w.wg.Go(l.run)
+}
+
+// leave ends a lane's goroutine unless it has been woken meanwhile.
+func (w *worker) leave(l *lane) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-l.woken:
+		return false
+	default:
+	}
+	if w.lanes[l.name] == l {
+		delete(w.lanes, l.name)
+	}
+	return true
+}
+
+// poll finds the lanes that nobody told us of: at the start, and where another
+// process has died or a wake got lost.
+func (w *worker) poll() {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		err := eachLane(w.ctx, w.r.queue, func(info LaneInfo) {
+			if info.Waiting > 0 && !info.Held {
+				w.rouse(info.Name)
+			}
+		})
+		w.store.report(w, "list lanes", err)
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func eachLane(ctx context.Context, q Queue, f func(LaneInfo)) error {
+	after := ""
+	for {
+		page, err := q.Lanes(ctx, after, lanesPerPage)
+		if err != nil {
+			return err
+		}
+		for _, info := range page {
+			f(info)
+		}
+		if len(page) < lanesPerPage {
+			return nil
+		}
+		after = page[len(page)-1].Name
+	}
+}
+
+// announce keeps a shared store informed of our routes.
+func (w *worker) announce(q SharedQueue) {
+	routes := make([]string, 0, len(w.r.cfg.routes))
+	for _, rt := range w.r.cfg.routes {
+		routes = append(routes, rt.name)
+	}
+	tick := time.NewTicker(announce)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		err := q.Announce(w.ctx, routes)
+		if err == nil && time.Since(last) >= expireEvery {
+			last = time.Now()
+			err = w.expire(q)
+		}
+		w.store.report(w, "announce routes", err)
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *worker) expire(q SharedQueue) error {
+	n, err := q.ExpireUnknown(w.ctx, w.r.cfg.orphanAge)
+	if n > 0 {
+		w.r.cfg.log.Warn("messages of routes that no process knows are now dead letters", "messages", n)
+	}
+	return err
+}
+
+// watch hears of messages that other processes push.
+func (w *worker) watch(q SharedQueue) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for w.ctx.Err() == nil {
+		w.store.report(w, "watch", q.Watch(w.ctx, w.wake))
+		select {
+		case <-w.ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// trouble logs that the store has failed, and that it works again, once each.
+type trouble struct {
+	mu    sync.Mutex
+	since map[string]time.Time // by what was tried
+}
+
+func (t *trouble) report(w *worker, what string, err error) {
+	if w.ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since, failing := t.since[what]
+	switch {
+	case err != nil && !failing:
+		if t.since == nil {
+			t.since = make(map[string]time.Time)
+		}
+		t.since[what] = time.Now()
+		w.r.cfg.log.Error("the store fails; trying again", "doing", what, "error", err)
+	case err == nil && failing:
+		delete(t.since, what)
+		w.r.cfg.log.Info("the store works again", "doing", what, "after", fmt.Sprint(time.Since(since).Round(time.Millisecond)))
+	}
+}
