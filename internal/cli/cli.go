@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/webhook-repeater/repeater/internal/config"
 	"github.com/webhook-repeater/repeater/internal/demo"
@@ -111,8 +110,8 @@ func runServe(args []string, stdout, stderr io.Writer) int {
 	fl.StringVar(&file, "config", "", "")
 	fl.StringVar(&host, "H", "", "")
 	fl.StringVar(&host, "host", "", "")
-	fl.IntVar(&port, "p", -1, "")
-	fl.IntVar(&port, "port", -1, "")
+	fl.IntVar(&port, "p", 0, "")
+	fl.IntVar(&port, "port", 0, "")
 	fl.StringVar(&to, "to", "", "")
 	fl.BoolVar(&showVersion, "version", false, "")
 	if code, done := parse(fl, args, stdout, stderr); done {
@@ -124,18 +123,20 @@ func runServe(args []string, stdout, stderr io.Writer) int {
 	}
 	given := make(map[string]bool)
 	fl.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if (given["p"] || given["port"]) && (port < 0 || port > 65535) {
-		return wrongUsage(stderr, "port %d is not possible; choose one from 0 to 65535", port)
-	}
 	s, err := settings(file, to, given["c"] || given["config"], given["to"])
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if host != "" {
-		s.Host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if given["H"] || given["host"] {
+		if s.Host, err = config.ParseHost(host); err != nil {
+			return wrongUsage(stderr, "--host %q %v", host, err)
+		}
 	}
-	if port >= 0 {
+	if given["p"] || given["port"] {
+		if port < 0 || port > 65535 {
+			return wrongUsage(stderr, "--port %d is not possible; choose a number from 0 to 65535", port)
+		}
 		s.Port = port
 	}
 	return serve(s, stderr)

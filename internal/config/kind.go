@@ -50,13 +50,20 @@ func number(to func(*fields) *int, least, most int) kind {
 
 func host(to func(*fields) *string) kind {
 	return kind{Kind: "host", set: func(f *fields, v string) error {
-		h := strings.TrimSuffix(strings.TrimPrefix(v, "["), "]")
-		if _, err := netip.ParseAddr(h); err != nil && strings.ContainsAny(v, " \t/:[]@?#") {
-			return errors.New("is not a host; write an address or a name, without scheme and port")
-		}
+		h, err := ParseHost(v)
 		*to(f) = h
-		return nil
+		return err
 	}}
+}
+
+// ParseHost returns a host as net.JoinHostPort wants it: an IPv6 address
+// loses its brackets.
+func ParseHost(v string) (string, error) {
+	h := strings.TrimSuffix(strings.TrimPrefix(v, "["), "]")
+	if _, err := netip.ParseAddr(h); err != nil && (v == "" || strings.ContainsAny(v, " \t/:[]@?#")) {
+		return "", errors.New("is not a host; write an address or a name, without scheme and port")
+	}
+	return h, nil
 }
 
 var seconds = regexp.MustCompile(`^[0-9]+(\.[0-9]*)?$|^\.[0-9]+$`)

@@ -1,0 +1,166 @@
+package crashtest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSecondProcessOnOneFile starts the program again beside itself. The second gets
+// a port that is taken: if it tried to listen first, it would complain of that.
+func TestSecondProcessOnOneFile(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	dest := newDestination(t, l)
+	dest.up(t)
+	s := newSetup(t, dest)
+	first := s.start(t)
+	s.sendSome(t, l, 0, 5)
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	other := newSetup(t, dest)
+	other.port, other.store = taken.Addr().(*net.TCPAddr).Port, s.store
+	second := other.start(t)
+	if code := second.code(t); code != 1 {
+		t.Errorf("the second process exited with %d, want 1", code)
+	}
+	if text := second.out.String(); !strings.Contains(text, "in use by another process") {
+		t.Errorf("the second process does not say what is wrong:\n%s", text)
+	}
+
+	s.sendSome(t, l, 5, 5)
+	l.settle(t, patience)
+	first.stop(t)
+	first.quiet(t)
+	l.allOnce(t)
+	s.empty(t)
+}
+
+// TestDrainOnSIGTERM stops the program while an attempt is in flight: that one is
+// finished, the others wait for the next start as if they had never been touched.
+func TestDrainOnSIGTERM(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	dest := newDestination(t, l)
+	draining := make(chan struct{})
+	dest.answer = func(*http.Request) { <-draining }
+	dest.up(t)
+	s := newSetup(t, dest)
+	p := s.start(t)
+	s.sendSome(t, l, 0, 20)
+	l.awaitArrivals(t, 1)
+	p.signal(t, syscall.SIGTERM)
+	s.awaitRefusing(t)
+	close(draining)
+	if code := p.code(t); code != 0 {
+		t.Errorf("the process exited with %d, want 0", code)
+	}
+	p.quiet(t)
+	if n := l.count(l.arrivals); n != 1 {
+		t.Errorf("%d requests were delivered by the end, want the one in flight", n)
+	}
+	s.start(t)
+	l.settle(t, patience)
+	l.allOnce(t)
+}
+
+// TestGraceEnds stops the program while an attempt hangs: it is given up, and does
+// not count.
+func TestGraceEnds(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	dest := newDestination(t, l)
+	hang := make(chan struct{})
+	dest.answer = func(*http.Request) { <-hang }
+	dest.up(t)
+	s := newSetup(t, dest)
+	s.grace = 300 * time.Millisecond
+	p := s.start(t)
+	s.sendSome(t, l, 0, 20)
+	l.awaitArrivals(t, 1)
+	p.stop(t)
+	close(hang)
+	s.start(t)
+	l.settle(t, patience)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.repeated != 1 {
+		t.Errorf("%d requests were delivered again, want the one that was given up", l.repeated)
+	}
+	for id, attempts := range l.attempts {
+		if slices.Max(attempts) != 1 {
+			t.Errorf("%v arrived as attempts %v, want 1 only", l.arrived[id], attempts)
+		}
+	}
+}
+
+// sendSome sends requests one after the other, all of which are to be acknowledged.
+func (s *setup) sendSome(t *testing.T, l *ledger, from, n int) {
+	t.Helper()
+	c := newClient()
+	defer c.CloseIdleConnections()
+	s.awaitListening(t)
+	for seq := from; seq < from+n; seq++ {
+		if !send(c, s.url(), letter{0, seq}, l) {
+			t.Fatalf("request %d was not acknowledged", seq)
+		}
+	}
+}
+
+func (s *setup) awaitListening(t *testing.T) {
+	t.Helper()
+	s.awaitDial(t, func(err error) bool { return err == nil })
+}
+
+func (s *setup) awaitRefusing(t *testing.T) {
+	t.Helper()
+	s.awaitDial(t, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) })
+}
+
+// awaitDial tries until it hears what it wants: nothing tells when another process
+// begins or ends to listen.
+func (s *setup) awaitDial(t *testing.T, wanted func(error) bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		c, err := net.Dial("tcp", loopback(s.port))
+		if err == nil {
+			c.Close()
+		}
+		if wanted(err) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %v a connection still ends with %v", patience, err)
+		}
+	}
+}
+
+func (l *ledger) awaitArrivals(t *testing.T, n int) {
+	t.Helper()
+	if !l.await(patience, func() bool { return l.arrivals() >= n }) {
+		t.Fatalf("%d requests did not arrive within %v", n, patience)
+	}
+}
+
+// allOnce expects each request to have arrived in one attempt, the first.
+func (l *ledger) allOnce(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(l.attempts)) {
+		if got := fmt.Sprint(l.attempts[id]); got != "[1]" {
+			t.Errorf("%v arrived as attempts %v, want 1 only", l.arrived[id], got)
+		}
+	}
+}

@@ -1,0 +1,28 @@
+-- Puts dead letters at the end of their lane, as if just pushed.
+--
+-- KEYS  state ready held order dead cards history tombs
+-- ARGV  1 channel for wakes   2 lane, then messages
+-- Returns how many.
+
+local state, ready, held, order, dead, cards, history, tombs = unpack(KEYS)
+local n, bytes = 0, 0
+for i = 3, #ARGV do
+  local m = ARGV[i]
+  if redis.call('ZREM', dead, m) == 1 then
+    local raw = redis.call('HGET', cards, m)
+    local card = read_card(raw)
+    redis.call('HDEL', history, m)
+    redis.call('HDEL', tombs, m)
+    if raw then redis.call('HSET', cards, m, with_attempts(raw, 0)) end
+    enqueue(ready, held, order, m, redis.call('HINCRBY', state, 'seq', 1), card.okey)
+    n, bytes = n + 1, bytes + card.size
+  end
+end
+if n > 0 then
+  redis.call('HINCRBY', state, 'dead', -n)
+  redis.call('HINCRBY', state, 'waiting', n)
+  redis.call('HINCRBY', state, 'bytes', bytes)
+  redis.call('HDEL', state, 'hungry')
+  redis.call('PUBLISH', ARGV[1], ARGV[2])
+end
+return n

@@ -1,0 +1,190 @@
+// Package redistest starts real redis-servers for tests of what no imitation shows:
+// persistence, clusters, and the death of the server.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	binary   = "redis-server"
+	patience = 10 * time.Second // with a server that starts
+)
+
+// Server is a redis-server of the test's own, which ends with the test.
+type Server struct {
+	t       testing.TB
+	port    int
+	dir     string
+	args    []string
+	cluster bool
+	cmd     *exec.Cmd
+	out     *bytes.Buffer
+	exited  chan struct{}
+}
+
+// Available reports whether there is a redis-server on the PATH.
+func Available() bool {
+	_, err := exec.LookPath(binary)
+	return err == nil
+}
+
+// Start starts a server that has every write on disk before it answers. Further
+// arguments go to redis-server as they are. Without a redis-server the test is skipped, or fails
+// if REPEATER_REQUIRE_REDIS is 1.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	require(t)
+	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
+	t.Cleanup(s.Kill)
+	s.Restart()
+	return s
+}
+
+// StartCluster starts a cluster of one node, which holds all slots: scripts whose
+// keys lie in different slots fail there as in any cluster.
+func StartCluster(t testing.TB, args ...string) *Server {
+	t.Helper()
+	require(t)
+	cluster := []string{"--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"}
+	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: append(cluster, args...), cluster: true}
+	t.Cleanup(s.Kill)
+	s.Restart()
+	return s
+}
+
+func require(t testing.TB) {
+	t.Helper()
+	switch {
+	case Available():
+	case os.Getenv("REPEATER_REQUIRE_REDIS") == "1":
+		t.Fatalf("no %s on the PATH", binary)
+	default:
+		t.Skipf("no %s on the PATH", binary)
+	}
+}
+
+// Addr is the server's host and port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// Client returns a client that is closed with the test: a cluster's for a cluster.
+func (s *Server) Client(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	opts := &redis.UniversalOptions{Addrs: []string{s.Addr()}, IsClusterMode: s.cluster}
+	client := redis.NewUniversalClient(opts)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Node returns a plain client, also of a cluster's node, closed with the test.
+func (s *Server) Node(t testing.TB) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Kill ends the server as a crash would.
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill()
+	<-s.exited
+	s.cmd = nil
+}
+
+// Restart starts the server, after Kill, with what it had on disk.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	args := []string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(s.dir, "redis.log"),
+	}
+	s.out, s.exited = new(bytes.Buffer), make(chan struct{})
+	s.cmd = exec.Command(binary, append(args, s.args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		s.t.Fatalf("redistest: %v", err)
+	}
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(s.cmd, s.exited)
+	if err := s.awaitReady(); err != nil {
+		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+		s.t.Fatalf("redistest: %v\n%s%s", err, s.out, log)
+	}
+}
+
+func (s *Server) awaitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr(), MaxRetries: -1})
+	defer func() { _ = client.Close() }()
+	for {
+		err := s.ready(ctx, client)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("%s has exited", binary)
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Server) ready(ctx context.Context, client *redis.Client) error {
+	if err := client.Ping(ctx).Err(); err != nil || !s.cluster {
+		return err
+	}
+	info, err := client.ClusterInfo(ctx).Result()
+	if err != nil || strings.Contains(info, "cluster_state:ok") {
+		return err
+	}
+	if strings.Contains(info, "cluster_slots_assigned:0") {
+		if err := client.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
+			return err
+		}
+	}
+	return errors.New("cluster is not ready")
+}
+
+// freePort finds a port that is free now, and whose cluster bus, 10,000 further on, is free too.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("redistest: %v", err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		bus, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+10_000)))
+		if port+10_000 > 65_535 || err != nil {
+			continue
+		}
+		_ = bus.Close()
+		return port
+	}
+	t.Fatal("redistest: no free port")
+	return 0
+}
