@@ -2,9 +2,6 @@ package repeater
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,8 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/webhook-repeater/repeater/internal/router"
 )
@@ -84,170 +79,6 @@ type route struct {
 type destination struct {
 	url  *url.URL
 	lane string
-}
-
-// Route forwards requests that match pattern to target.
-//
-// A pattern has the syntax and precedence of [http.ServeMux] ("/hooks/jira",
-// "POST /hooks/{team}/ci", "/hooks/"). It is matched segment by segment on the
-// path as it was sent: nothing is cleaned, nothing is redirected, and a
-// wildcard only matches, it does not substitute anything in target. A request
-// whose path would mean another route, or none, to a server that cleans paths
-// (".." and the like) is refused with 400.
-//
-// Target is an absolute http or https URL. What is delivered goes there with
-// the request's raw query behind target's own; its path is target's, unless
-// [KeepPath] adds the request's. User and password in target become an
-// Authorization header where the request has none. Nothing in a request ever
-// picks a destination.
-func Route(pattern, target string, opts ...RouteOption) Option {
-	return func(c *config) {
-		rt := &route{pattern: pattern}
-		rt.addTarget(target)
-		for _, o := range opts {
-			if o != nil {
-				o(rt)
-			}
-		}
-		if rt.name == "" {
-			sum := sha256.Sum256([]byte(pattern))
-			rt.name = "route-" + hex.EncodeToString(sum[:4])
-		}
-		for _, err := range rt.errs {
-			c.errs = append(c.errs, fmt.Errorf("route %q: %w", pattern, err))
-		}
-		c.routes = append(c.routes, rt)
-	}
-}
-
-// AlsoTo adds a destination (fan-out). Each destination gets a message of its
-// own, with its own retries; a request is answered with 200 only when the
-// messages for all of them are stored. Destinations are numbered from 0 in the
-// order in which they are written, and stored messages name them by number:
-// add new ones at the end.
-func AlsoTo(target string) RouteOption {
-	return func(rt *route) { rt.addTarget(target) }
-}
-
-// KeepPath appends the request's raw path to the target's path. One slash
-// separates them if the target's ends in one. Under [http.StripPrefix] the
-// request's path is what is left of it.
-func KeepPath() RouteOption {
-	return func(rt *route) { rt.keepPath = true }
-}
-
-// AllowFrom accepts requests from these addresses or networks only ("10.1.2.3",
-// "10.0.0.0/8", "fd00::/8"); others get 403. The address is that of the
-// connection: behind a reverse proxy it is the proxy's, and headers are not
-// trusted. Without AllowFrom anybody may send. Several add up.
-func AllowFrom(cidrs ...string) RouteOption {
-	return func(rt *route) {
-		if len(cidrs) == 0 {
-			rt.fail("AllowFrom names no network, so that nothing could ever pass")
-		}
-		for _, s := range cidrs {
-			p, err := parsePrefix(s)
-			if err != nil {
-				rt.fail("AllowFrom: %w", err)
-				continue
-			}
-			rt.allow = append(rt.allow, p)
-		}
-	}
-}
-
-// SignMD5 adds the header X-REPEATER-SIG to what is forwarded, for receivers
-// of the original webhook-repeater: an HMAC-MD5 in lower-case hex over content type
-// (up to its first semicolon), decimal body length, and body. MD5 is old: it
-// tells a receiver that holds the secret who sent, and is no more than that.
-// A header of that name in the request is replaced. The last one holds.
-func SignMD5(secret string) RouteOption {
-	return func(rt *route) {
-		if secret == "" {
-			rt.fail("SignMD5: the secret is empty")
-		}
-		rt.md5 = []byte(secret)
-	}
-}
-
-// Name names the route in logs, metrics and stored messages. Stored messages
-// find their route by it: renaming a route orphans its backlog. The
-// default is "route-" and a short hash of the pattern. The last one holds.
-func Name(name string) RouteOption {
-	return func(rt *route) {
-		if name == "" || len(name) > 255 {
-			rt.fail("Name: a name has 1 to 255 bytes, this one %d", len(name))
-		}
-		rt.name = name
-	}
-}
-
-// Pace leaves at least d between the starts of two attempts in the lanes of
-// this route. A pace belongs to the lane: routes that share a destination
-// origin must not state different ones. 0, the default, waits for nothing.
-func Pace(d time.Duration) RouteOption {
-	return func(rt *route) {
-		if d < 0 {
-			rt.fail("Pace: %v is negative", d)
-		}
-		rt.pace = d
-	}
-}
-
-// WithFile keeps messages in an embedded store, in one file with mode 0600.
-// Each is fsynced before its request is answered. A file serves one
-// process at a time: [Repeater.Run] of a second one fails with [ErrLocked].
-// It is the default, with "repeater.db" in the working directory.
-func WithFile(path string) Option {
-	return func(c *config) {
-		if path == "" {
-			c.fail("WithFile: the path is empty")
-		}
-		c.stores = append(c.stores, store{"WithFile", true, func(c *config) Queue {
-			return newFileQueue(path, c.clock, c.log)
-		}})
-	}
-}
-
-// WithRedis keeps messages in Redis (single, Sentinel or Cluster), for any number of
-// processes and hosts. They share lanes, order and pauses. A message counts
-// as stored when the primary has executed the push; to survive a power loss it needs
-// "appendonly yes" and "appendfsync always". The client stays the caller's, who
-// closes it after the Repeater.
-//
-// Over a Redis Cluster the lanes of a fan-out live on different nodes: the request
-// is stored in one place first and then copied to each lane, where order counts from
-// the copy.
-func WithRedis(client redis.UniversalClient) Option {
-	return func(c *config) {
-		if client == nil {
-			c.fail("WithRedis: the client is nil")
-		}
-		c.stores = append(c.stores, store{"WithRedis", false, func(c *config) Queue {
-			return newRedisQueue(client, c.redisPrefix)
-		}})
-	}
-}
-
-// WithRedisPrefix sets what all keys and channels of WithRedis begin with; the
-// default is "repeater:". Repeaters with different prefixes share nothing.
-func WithRedisPrefix(prefix string) Option {
-	return func(c *config) {
-		if strings.ContainsAny(prefix, "{}") {
-			c.fail("WithRedisPrefix: %q contains braces, which Redis Cluster reads as a hash tag", prefix)
-		}
-		c.redisPrefix = prefix
-	}
-}
-
-// WithQueue keeps messages in a store of the caller's, who closes it after the Repeater.
-func WithQueue(q Queue) Option {
-	return func(c *config) {
-		if q == nil {
-			c.fail("WithQueue: the queue is nil")
-		}
-		c.stores = append(c.stores, store{"WithQueue", false, func(*config) Queue { return q }})
-	}
 }
 
 // WithCodec sets how requests become stored bytes. The default, also for nil,
@@ -416,68 +247,4 @@ func (c *config) fail(format string, args ...any) {
 
 func (rt *route) fail(format string, args ...any) {
 	rt.errs = append(rt.errs, fmt.Errorf(format, args...))
-}
-
-// addTarget keeps the numbers of the destinations even when one is wrong.
-func (rt *route) addTarget(target string) {
-	u, err := parseTarget(target)
-	if err != nil {
-		rt.fail("destination %d: %w", len(rt.dests), err)
-		u = &url.URL{}
-	}
-	rt.dests = append(rt.dests, destination{u, origin(u)})
-}
-
-// parseTarget never quotes the target as a whole: it may carry a password or a token.
-func parseTarget(target string) (*url.URL, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err
-		}
-		return nil, fmt.Errorf("not a URL: %w", err)
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("scheme %q is not http or https", u.Scheme)
-	case u.Opaque != "" || u.Hostname() == "":
-		return nil, errors.New("the URL has no host")
-	case strings.ContainsFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return nil, errors.New("the URL's query contains a space or control character; escape it")
-	}
-	return u, nil
-}
-
-// origin is what shares health, and so a lane: scheme, host and port.
-func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = "80"
-		if u.Scheme == "https" {
-			port = "443"
-		}
-	}
-	host := strings.ToLower(u.Hostname())
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return u.Scheme + "://" + host + ":" + port
-}
-
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", s)
-	}
-	if p.Addr().Is4In6() {
-		if p.Bits() < 96 {
-			return p, fmt.Errorf("%q covers more than the IPv4-mapped addresses; write it as IPv4", s)
-		}
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), nil
 }

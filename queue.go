@@ -22,6 +22,9 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrLocked says that another process has the store's file open.
 	ErrLocked = errors.New("store is in use by another process")
+	// ErrFull is Push's answer when a lane has reached its bound, or the store
+	// has no room. Nothing was stored.
+	ErrFull = errors.New("store is full")
 )
 
 // Queue is a store of messages, in lanes. The Repeater knows HTTP and retry
@@ -36,7 +39,8 @@ var (
 // after a lost connection a Push may be stored all the same.
 //
 // Order: each lane hands out its messages in the order in which they were
-// pushed, except those that were settled with SettleRetry and without Hold.
+// pushed, except those that were settled with SettleRetry and without Hold,
+// which come first once they are due.
 // Of the messages of a lane that share an OrderKey, only the oldest is ever
 // waiting or claimed in this sense: the next one is handed out once it is
 // delivered or dead. A Claim must not get slower with the number of messages
@@ -60,6 +64,10 @@ type Queue interface {
 	// DedupeFor, Push stores nothing and returns that batch's id; it
 	// returns b.ID in all other cases. Mark and messages are stored in one step.
 	//
+	// When a lane of the batch already has as many messages or bytes waiting as
+	// b.Bound allows, Push stores nothing and returns ErrFull. (That a key is
+	// stored, or a mark known, is found first.)
+	//
 	// The store must not change or keep payloads after Push has returned.
 	Push(ctx context.Context, b Batch) (id string, err error)
 
@@ -72,6 +80,8 @@ type Queue interface {
 	// Messages handed out belong to the token until settled or released. If
 	// the claim is taken over after its TTL, or the process ends, they wait again
 	// in their old places, and the next holder gets them first.
+	//
+	// A lane that is paused, by Hold or by LanePause, can be claimed but hands out nothing.
 	//
 	// A record that fails its checksum is handed out with Err set to
 	// ErrCorrupt and no payload, so that it can be settled as dead.
@@ -88,8 +98,14 @@ type Queue interface {
 	// claimed, as if it had never been handed out. A stale token is no error.
 	Release(ctx context.Context, lane, token string) error
 
-	// Lanes lists lanes that have messages, waiting or dead, in the order of
-	// their names: at most max of those after the given name ("" for the first).
+	// Steer carries out what an operator orders for a lane, whoever holds it. It is
+	// as durable as a Push, and repeating it changes nothing more. A lane that has
+	// never been heard of can be steered, too.
+	Steer(ctx context.Context, lane string, order LaneOrder) error
+
+	// Lanes lists lanes that have messages, waiting or dead, or are paused by an
+	// operator, in the order of their names: at most max of those after the given
+	// name ("" for the first).
 	Lanes(ctx context.Context, after string, max int) ([]LaneInfo, error)
 
 	// Dead lists a lane's dead letters, the latest first: at most max from
@@ -100,14 +116,29 @@ type Queue interface {
 	// waiting or dead, or ErrNotFound, or ErrCorrupt.
 	Payload(ctx context.Context, lane string, key Key) ([]byte, error)
 
-	// Replay puts dead letters at the end of their lane, in the order given,
-	// with no attempt counted. It passes over keys that are not dead letters of
-	// this lane, and returns how many it has put back.
+	// Replay puts dead letters at the end of their lane, in the order given, as
+	// if just pushed: without attempts, history or age, but with their keys. It
+	// passes over keys that are not dead letters of this lane, and returns how
+	// many it has put back.
 	Replay(ctx context.Context, lane string, keys []Key) (int, error)
 
 	// Drop deletes dead letters for good. It passes over keys that are not
 	// dead letters of this lane, and returns how many it has deleted.
 	Drop(ctx context.Context, lane string, keys []Key) (int, error)
+
+	// Prune deletes, oldest first, at most max dead letters of a lane that died
+	// longer ago than older, and returns how many it has deleted.
+	Prune(ctx context.Context, lane string, older time.Duration, max int) (int, error)
+}
+
+// SizedQueue is what a Queue has besides when it can tell, from memory and at
+// once, how much waits in a lane. What it tells may be a little old. It lets a full lane
+// be refused before a body is read; without it, only Push finds out.
+type SizedQueue interface {
+	Queue
+	// Size returns the lane's waiting messages and their payload bytes. free is
+	// how much more the store as a whole has room for, negative where it cannot know.
+	Size(lane string) (messages int, bytes, free int64)
 }
 
 // SharedQueue is what a Queue has besides when several processes use it,
@@ -147,7 +178,15 @@ type Batch struct {
 	Received  time.Time     // when; kept for people, no rule depends on it
 	Dedupe    string        // mark under which it is stored only once; "" for none
 	DedupeFor time.Duration // how long the mark lives
+	Bound     Bound         // of each lane; nothing is stored beyond
 	Messages  []Message     // at least one; each Dest once
+}
+
+// Bound is how much may wait in one lane; 0 is no bound. A lane that is below
+// takes one more batch, whatever its size.
+type Bound struct {
+	Messages int
+	Bytes    int64 // of payloads
 }
 
 // Message is what goes to one destination.
@@ -173,7 +212,9 @@ type Claim struct {
 	Messages []Claimed     // oldest first
 	More     bool          // there would have been more, but for Max or MaxBytes
 	Wait     time.Duration // without More: when something may be due; 0 if nothing is known to wait
-	Failures int           // settlements with Hold since a message of the lane was last delivered or dead
+	Paused   bool          // by LanePause: nothing is handed out until LaneResume
+	Failures int           // pauses by Hold since the lane was last seen well (see SettleKind)
+	Refusals int           // dead letters in a row that were Refused, without a delivery between them
 	Yield    bool          // another process should have the lane soon: release it when convenient
 }
 
@@ -182,19 +223,26 @@ type Claimed struct {
 	Key      Key
 	Route    string
 	Received time.Time
-	Attempts int    // recorded before this one
-	Payload  []byte // the caller's to keep, not to change
-	Err      error  // ErrCorrupt, and no payload; else nil
+	Attempts int           // recorded before this one
+	Silent   int           // of those, the last so many in a row had Attempt.Silent
+	Age      time.Duration // since it was pushed or replayed, less the time its lane was paused by an operator
+	Lost     int           // claims of it in a row that ended neither by Settle nor by Release: with their process
+	Payload  []byte        // the caller's to keep, not to change
+	Err      error         // ErrCorrupt, and no payload; else nil
 }
 
-// SettleKind says what becomes of a claimed message.
+// SettleKind says what becomes of a claimed message. A delivery, a retry without
+// Hold and a refusal show that the lane is well: Claim.Failures is 0 again. A
+// delivery also ends a row of refusals.
 type SettleKind uint8
 
 const (
 	// SettleDelivered: it has arrived; forget it.
 	SettleDelivered SettleKind = iota
-	// SettleRetry: it waits again and is due After from now. With Hold it
-	// keeps its place and its lane hands out nothing before; without, the lane goes on.
+	// SettleRetry: it waits again and is due After from now. With Hold it keeps
+	// its place, and its lane pauses: it hands out nothing before, and Failures
+	// is one more. (A pause is never shortened so. With Hold and an After of 0 it
+	// only keeps its place: neither pause nor Failures change.) Without Hold the lane goes on.
 	SettleRetry
 	// SettleDead: it is kept as a dead letter, with Reason.
 	SettleDead
@@ -208,9 +256,30 @@ type Settlement struct {
 	Kind    SettleKind
 	After   time.Duration // SettleRetry: due so much later
 	Hold    bool          // SettleRetry: the whole lane waits, with this message in its place
+	Refused bool          // SettleDead: by the destination; counted in Claim.Refusals
 	Reason  string        // SettleDead: why, for people
+	Answer  []byte        // SettleDead: how the destination's answer began; a store keeps 2 KiB of it
 	Attempt Attempt       // what was tried, for SettleRetry and SettleDead; not recorded if At is zero
 }
+
+// LaneOrder is what Steer carries out.
+type LaneOrder uint8
+
+const (
+	// LanePause: nothing is handed out until LaneResume, and the lane's
+	// messages do not age. What is in hand may still be settled.
+	LanePause LaneOrder = iota
+	// LaneResume ends LanePause. A pause by Hold goes on.
+	LaneResume
+	// LaneRetryNow ends a pause by Hold. Failures stay.
+	LaneRetryNow
+	// LaneForgive sets Refusals to Forgiven, so that until the next
+	// delivery no number of refusals counts, and ends a pause by Hold.
+	LaneForgive
+)
+
+// Forgiven is so far below zero that no refusals add up to anything.
+const Forgiven = -1 << 30
 
 // Attempt is one try to deliver a message, as recorded with it.
 // A store keeps the first few and the last few of a long series.
@@ -219,6 +288,7 @@ type Attempt struct {
 	Took   time.Duration // until its outcome was known
 	Status int           // the destination's answer; 0 if there was none
 	Error  string        // why there was none, without secrets
+	Silent bool          // the request was sent whole, and then no answer came
 }
 
 // LaneInfo is a lane as Lanes lists it.
@@ -229,7 +299,9 @@ type LaneInfo struct {
 	Bytes    int64         // payload bytes of the waiting
 	Dead     int           // dead letters
 	Failures int           // as in Claim
-	Wait     time.Duration // pause left before anything is handed out
+	Refusals int           // as in Claim
+	Paused   bool          // by an operator
+	Wait     time.Duration // left of a pause by Hold
 	Held     bool          // somebody works the lane
 }
 
@@ -243,4 +315,5 @@ type DeadLetter struct {
 	Attempts int // recorded in all
 	History  []Attempt
 	Reason   string
+	Answer   []byte // how the destination's last answer began; nil if there was none
 }

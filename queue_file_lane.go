@@ -3,6 +3,7 @@ package repeater
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -262,4 +263,12 @@ func (l *fileLane) settle(q *fileQueue, token string, settlements []Settlement) 
 	l.failures = failures
 	l.dirty++
 	return op, wait, nil
+}
+
+// Steer is to come.
+func (q *fileQueue) Steer(context.Context, string, LaneOrder) error { return errors.ErrUnsupported }
+
+// Prune is to come.
+func (q *fileQueue) Prune(context.Context, string, time.Duration, int) (int, error) {
+	return 0, errors.ErrUnsupported
 }

@@ -2,8 +2,10 @@ package repeater
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 func (q *redisQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]DeadLetter, string, error) {
@@ -108,4 +110,12 @@ func appendKeys(args []any, keys []Key) []any {
 		args = append(args, k.String())
 	}
 	return args
+}
+
+// Steer is to come.
+func (q *redisQueue) Steer(context.Context, string, LaneOrder) error { return errors.ErrUnsupported }
+
+// Prune is to come.
+func (q *redisQueue) Prune(context.Context, string, time.Duration, int) (int, error) {
+	return 0, errors.ErrUnsupported
 }

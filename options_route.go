@@ -1,0 +1,127 @@
+package repeater
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Route forwards requests that match pattern to target.
+//
+// A pattern has the syntax and precedence of [http.ServeMux] ("/hooks/jira",
+// "POST /hooks/{team}/ci", "/hooks/"). It is matched segment by segment on the
+// path as it was sent: nothing is cleaned, nothing is redirected, and a
+// wildcard only matches, it does not substitute anything in target. A request
+// whose path would mean another route, or none, to a server that cleans paths
+// (".." and the like) is refused with 400.
+//
+// Target is an absolute http or https URL. What is delivered goes there with
+// the request's raw query behind target's own; its path is target's, unless
+// [KeepPath] adds the request's. User and password in target become an
+// Authorization header where the request has none. Nothing in a request ever
+// picks a destination.
+func Route(pattern, target string, opts ...RouteOption) Option {
+	return func(c *config) {
+		rt := &route{pattern: pattern}
+		rt.addTarget(target)
+		for _, o := range opts {
+			if o != nil {
+				o(rt)
+			}
+		}
+		if rt.name == "" {
+			sum := sha256.Sum256([]byte(pattern))
+			rt.name = "route-" + hex.EncodeToString(sum[:4])
+		}
+		for _, err := range rt.errs {
+			c.errs = append(c.errs, fmt.Errorf("route %q: %w", pattern, err))
+		}
+		c.routes = append(c.routes, rt)
+	}
+}
+
+// AlsoTo adds a destination (fan-out). Each destination gets a message of its
+// own, with its own retries; a request is answered with 200 only when the
+// messages for all of them are stored. Destinations are numbered from 0 in the
+// order in which they are written, and stored messages name them by number:
+// add new ones at the end.
+func AlsoTo(target string) RouteOption {
+	return func(rt *route) { rt.addTarget(target) }
+}
+
+// KeepPath appends the request's raw path to the target's path. One slash
+// separates them if the target's ends in one. Under [http.StripPrefix] the
+// request's path is what is left of it.
+func KeepPath() RouteOption {
+	return func(rt *route) { rt.keepPath = true }
+}
+
+// AllowFrom accepts requests from these addresses or networks only ("10.1.2.3",
+// "10.0.0.0/8", "fd00::/8"); others get 403. The address is that of the
+// connection: behind a reverse proxy it is the proxy's, and headers are not
+// trusted. Without AllowFrom anybody may send. Several add up.
+func AllowFrom(cidrs ...string) RouteOption {
+	return func(rt *route) {
+		if len(cidrs) == 0 {
+			rt.fail("AllowFrom names no network, so that nothing could ever pass")
+		}
+		for _, s := range cidrs {
+			p, err := parsePrefix(s)
+			if err != nil {
+				rt.fail("AllowFrom: %w", err)
+				continue
+			}
+			rt.allow = append(rt.allow, p)
+		}
+	}
+}
+
+// SignMD5 adds the header X-REPEATER-SIG to what is forwarded, for receivers
+// of the original webhook-repeater: an HMAC-MD5 in lower-case hex over content type
+// (up to its first semicolon), decimal body length, and body. MD5 is old: it
+// tells a receiver that holds the secret who sent, and is no more than that.
+// A header of that name in the request is replaced. The last one holds.
+func SignMD5(secret string) RouteOption {
+	return func(rt *route) {
+		if secret == "" {
+			rt.fail("SignMD5: the secret is empty")
+		}
+		rt.md5 = []byte(secret)
+	}
+}
+
+// Name names the route in logs, metrics and stored messages. Stored messages
+// find their route by it: renaming a route orphans its backlog. The
+// default is "route-" and a short hash of the pattern. The last one holds.
+func Name(name string) RouteOption {
+	return func(rt *route) {
+		if name == "" || len(name) > 255 {
+			rt.fail("Name: a name has 1 to 255 bytes, this one %d", len(name))
+		}
+		rt.name = name
+	}
+}
+
+// Pace leaves at least d between the starts of two attempts in the lanes of
+// this route. A pace belongs to the lane: routes that share a destination
+// origin must not state different ones. 0, the default, waits for nothing.
+func Pace(d time.Duration) RouteOption {
+	return func(rt *route) {
+		if d < 0 {
+			rt.fail("Pace: %v is negative", d)
+		}
+		rt.pace = d
+	}
+}
+
+// addTarget keeps the numbers of the destinations even when one is wrong.
+func (rt *route) addTarget(target string) {
+	u, err := parseTarget(target)
+	if err != nil {
+		rt.fail("destination %d: %w", len(rt.dests), err)
+		u = &url.URL{}
+	}
+	rt.dests = append(rt.dests, destination{u, origin(u)})
+}

@@ -1,0 +1,63 @@
+package repeater
+
+import (
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// WithFile keeps messages in an embedded store, in one file with mode 0600.
+// Each is fsynced before its request is answered. A file serves one
+// process at a time: [Repeater.Run] of a second one fails with [ErrLocked].
+// It is the default, with "repeater.db" in the working directory.
+func WithFile(path string) Option {
+	return func(c *config) {
+		if path == "" {
+			c.fail("WithFile: the path is empty")
+		}
+		c.stores = append(c.stores, store{"WithFile", true, func(c *config) Queue {
+			return newFileQueue(path, c.clock, c.log)
+		}})
+	}
+}
+
+// WithRedis keeps messages in Redis (single, Sentinel or Cluster), for any number of
+// processes and hosts. They share lanes, order and pauses. A message counts
+// as stored when the primary has executed the push; to survive a power loss it needs
+// "appendonly yes" and "appendfsync always". The client stays the caller's, who
+// closes it after the Repeater.
+//
+// Over a Redis Cluster the lanes of a fan-out live on different nodes: the request
+// is stored in one place first and then copied to each lane, where order counts from
+// the copy.
+func WithRedis(client redis.UniversalClient) Option {
+	return func(c *config) {
+		if client == nil {
+			c.fail("WithRedis: the client is nil")
+		}
+		c.stores = append(c.stores, store{"WithRedis", false, func(c *config) Queue {
+			return newRedisQueue(client, c.redisPrefix)
+		}})
+	}
+}
+
+// WithRedisPrefix sets what all keys and channels of WithRedis begin with; the
+// default is "repeater:". Repeaters with different prefixes share nothing.
+func WithRedisPrefix(prefix string) Option {
+	return func(c *config) {
+		if strings.ContainsAny(prefix, "{}") {
+			c.fail("WithRedisPrefix: %q contains braces, which Redis Cluster reads as a hash tag", prefix)
+		}
+		c.redisPrefix = prefix
+	}
+}
+
+// WithQueue keeps messages in a store of the caller's, who closes it after the Repeater.
+func WithQueue(q Queue) Option {
+	return func(c *config) {
+		if q == nil {
+			c.fail("WithQueue: the queue is nil")
+		}
+		c.stores = append(c.stores, store{"WithQueue", false, func(*config) Queue { return q }})
+	}
+}
