@@ -2,13 +2,10 @@ package repeater
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -19,7 +16,6 @@ const (
 	headerTimeout  = 15 * time.Second
 	attemptTimeout = 30 * time.Second
 	drainBytes     = 64 << 10 // of an answer, so that its connection can be used again
-	maxErrorText   = 300
 )
 
 // newTransport is for destinations: it sends what it is given and adds nothing.
@@ -84,16 +80,4 @@ func (r *Repeater) send(ctx context.Context, req *http.Request) (status int, ret
 	_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
 	_ = resp.Body.Close()
 	return resp.StatusCode, parseRetryAfter(resp.Header, r.cfg.clock()), nil
-}
-
-// errorText says what went wrong, without the URL that net/url adds to its errors.
-func errorText(err error) string {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + attemptTimeout.String()
-	}
-	text := strings.ToValidUTF8(err.Error(), "?")
-	return text[:min(len(text), maxErrorText)]
 }

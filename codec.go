@@ -42,6 +42,8 @@ const codecVersion = 1
 
 const flagTLS = 1
 
+const maxHeaderHint = 64
+
 // Encode never returns an error.
 func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
 	b := make([]byte, 0, encodedSize(r))
@@ -80,21 +82,28 @@ func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
 		RemoteAddr: rd.String(),
 		TLS:        flags&flagTLS != 0,
 	}
+	// A lying count costs little: the map is made for a sane number, and nothing is
+	// read after what is malformed.
 	n := rd.Count()
-	r.Header = make(http.Header, n)
-	for range n {
+	r.Header = make(http.Header, min(n, maxHeaderHint))
+	for i := 0; i < n && rd.Err() == nil; i++ {
 		name := rd.String()
-		var values []string // grown by reading, so that a lying count costs nothing
-		for range rd.Count() {
-			values = append(values, rd.String())
-		}
-		r.Header[name] = values
+		r.Header[name] = readValues(rd)
 	}
 	r.Body = rd.Rest()
 	if err := rd.Err(); err != nil {
 		return nil, fmt.Errorf("message %v: %w", key, err)
 	}
 	return r, nil
+}
+
+func readValues(rd *bin.Reader) []string {
+	n := rd.Count()
+	var values []string
+	for i := 0; i < n && rd.Err() == nil; i++ {
+		values = append(values, rd.String())
+	}
+	return values
 }
 
 // encodedSize is an upper bound, so that Encode allocates once.

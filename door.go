@@ -42,9 +42,12 @@ func (r *Repeater) admit(w http.ResponseWriter, req *http.Request) (*route, bool
 // readBody reads all of the body. A body that ends early, or whose reading fails in any other way, is
 // never taken for a whole one.
 func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, rt *route) ([]byte, bool) {
+	if req.Body == nil || req.Body == http.NoBody && req.ContentLength <= 0 {
+		return nil, true
+	}
 	body, err := readAll(http.MaxBytesReader(w, req.Body, r.cfg.maxBody), req.ContentLength)
 	if err == nil && req.ContentLength >= 0 && int64(len(body)) != req.ContentLength {
-		err = errors.New("the body is shorter than its Content-Length")
+		err = errors.New("the body is not as long as its Content-Length")
 	}
 	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
 	case err == nil:

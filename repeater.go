@@ -318,9 +318,6 @@ func rawPath(req *http.Request) string {
 
 // readAll reads a body of known or unknown length into as few bytes as it needs.
 func readAll(body io.Reader, length int64) ([]byte, error) {
-	if length == 0 {
-		return nil, nil
-	}
 	var buf bytes.Buffer
 	if length > 0 {
 		buf.Grow(int(min(length, 1<<20)) + bytes.MinRead)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -12,20 +13,45 @@ import (
 func parseTarget(target string) (*url.URL, error) {
 	u, err := url.Parse(target)
 	if err != nil {
-		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err
-		}
-		return nil, fmt.Errorf("not a URL: %w", err)
+		return nil, notURL(err)
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("scheme %q is not http or https", u.Scheme)
+		return nil, wrongScheme(target, u.Scheme)
+	case !validPort(u.Port()):
+		return nil, errors.New("the URL's port is not from 1 to 65535")
 	case u.Opaque != "" || u.Hostname() == "":
 		return nil, errors.New("the URL has no host")
 	case strings.ContainsFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return nil, errors.New("the URL's query contains a space or control character; escape it")
 	}
 	return u, nil
+}
+
+// notURL does not use the words of net/url: what that takes for a port is often
+// the rest of a password.
+func notURL(err error) error {
+	if _, ok := errors.AsType[url.EscapeError](err); ok {
+		return errors.New("not a URL: a % in it begins no escape such as %25")
+	}
+	return errors.New("not a URL: look at its host and port, and percent-encode special characters in user name and password")
+}
+
+// wrongScheme quotes only what can be nothing but a scheme: in "user:password@host"
+// it would be the user.
+func wrongScheme(target, scheme string) error {
+	if strings.HasPrefix(target[len(scheme):], "://") && scheme != "" {
+		return fmt.Errorf("scheme %q is not http or https", scheme)
+	}
+	return errors.New("the scheme is missing: a URL begins with http:// or https://")
+}
+
+func validPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // origin is what shares health, and so a lane: scheme, host and port.

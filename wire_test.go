@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,6 +38,8 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 
 // discard keeps the logs of a test out of its output.
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func discardLog() *log.Logger { return slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) }
 
 // pushes is the half of a Queue that the way in uses. It keeps what was stored.
 type pushes struct {
@@ -119,7 +122,7 @@ func deliver(t *testing.T, opts ...repeater.Option) *repeater.Repeater {
 func listen(t *testing.T, h http.Handler) string {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.Config.ErrorLog = discardLog()
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return srv.Listener.Addr().String()
