@@ -1,83 +1,153 @@
 package repeater
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
-// Bounds of one attempt.
 const (
-	dialTimeout    = 5 * time.Second
-	tlsTimeout     = 5 * time.Second
-	headerTimeout  = 15 * time.Second
-	attemptTimeout = 30 * time.Second
-	drainBytes     = 64 << 10 // of an answer, so that its connection can be used again
+	drainBytes  = 64 << 10    // of an answer, so that its connection can be used again
+	drainWithin = time.Second // or its connection is closed
+	keepBytes   = 2 << 10     // of an answer, for people
 )
-
-// newTransport is for destinations: it sends what it is given and adds nothing.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   tlsTimeout,
-		ResponseHeaderTimeout: headerTimeout,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true,
-	}
-}
 
 // outcome is how an attempt ended.
 type outcome struct {
 	msg        Claimed
-	verdict    verdict
+	verdict    Verdict // VerdictDefault: it could not even be tried, for the reason given
 	attempt    Attempt
-	reason     string // for refused
+	reason     string // why the message is to die, where the verdict says so
+	answer     []byte // how the destination's answer began; not kept of a delivery
 	retryAfter time.Duration
 	cancelled  bool // by the drain: it counts for nothing
 }
 
-// attempt tries once to deliver a message. Whatever cannot even be tried is refused.
-func (r *Repeater) attempt(ctx context.Context, m Claimed) outcome {
-	o := outcome{msg: m, verdict: refused}
+// attempt tries once to deliver a message, with so many quick retries.
+func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
+	o := outcome{msg: m}
 	req, err := r.outgoing(m)
 	if err != nil {
 		o.reason = err.Error()
 		return o
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.timeouts.Attempt)
+	defer cancel()
+	t := newTry(ctx)
 	started := time.Now()
 	o.attempt.At = r.cfg.clock()
-	o.attempt.Status, o.retryAfter, err = r.send(ctx, req)
-	o.attempt.Took = time.Since(started)
-	if err != nil && ctx.Err() != nil {
+	resp, err := t.send(req, r.cfg.transport, started, quick)
+	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		o.cancelled = true
 		return o
 	}
-	o.verdict = judge(o.attempt.Status, err)
-	if err != nil {
+	rt, waiting := r.cfg.byName[m.Route], r.waiters.take(m.Key)
+	switch {
+	case waiting != nil && err == nil && r.passOn(waiting, resp, cancel):
+		o.verdict, o.attempt.Status = VerdictDelivered, resp.StatusCode
+	case err != nil:
+		o.verdict = rt.judge(nil, err)
 		o.attempt.Error = errorText(err)
+		o.attempt.Silent = t.sent.Load() && (isReset(err) || isTimeout(err))
+	default:
+		r.heed(&o, rt, resp, cancel)
 	}
-	if o.verdict == refused {
-		o.reason = fmt.Sprintf("the destination answered %d %s", o.attempt.Status, http.StatusText(o.attempt.Status))
+	if waiting != nil {
+		waiting.offer(nil)
 	}
+	o.attempt.Took = time.Since(started)
+	o.reason = o.why()
 	return o
 }
 
-func (r *Repeater) send(ctx context.Context, req *http.Request) (status int, retryAfter time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	resp, err := r.cfg.transport.RoundTrip(req.WithContext(ctx))
-	if err != nil {
-		return 0, 0, err
+// passOn gives the answer to the sender that waits for it, if it comes whole and in time.
+func (r *Repeater) passOn(waiting *waiter, resp *http.Response, cancel func()) bool {
+	late := time.AfterFunc(time.Until(waiting.until), cancel)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, r.cfg.maxBody+1))
+	late.Stop()
+	whole := *resp
+	whole.Body = io.NopCloser(bytes.NewReader(body))
+	if err == nil && int64(len(body)) <= r.cfg.maxBody && waiting.offer(&whole) {
+		_ = resp.Body.Close()
+		return true
 	}
-	// The answer has been given: what is wrong with its body changes nothing.
-	_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
+	resp.Body = &readAgain{io.MultiReader(bytes.NewReader(body), resp.Body), resp.Body}
+	return false
+}
+
+// readAgain is an answer's body of which some has been read before.
+type readAgain struct {
+	io.Reader
+	io.Closer
+}
+
+// heed reads an answer. Once its status is there, that its body does not come changes nothing.
+func (r *Repeater) heed(o *outcome, rt *route, resp *http.Response, cancel func()) {
+	o.attempt.Status = resp.StatusCode
+	o.retryAfter = parseRetryAfter(resp.Header, r.cfg.clock())
+	if resp.ContentLength != 0 {
+		late := time.AfterFunc(drainWithin, cancel)
+		defer late.Stop()
+	}
+	var head []byte
+	if rt.retryIf != nil || judge(resp, nil) != VerdictDelivered {
+		head, _ = io.ReadAll(io.LimitReader(resp.Body, keepBytes))
+	}
+	seen := *resp
+	seen.Body = io.NopCloser(bytes.NewReader(head))
+	if o.verdict = rt.judge(&seen, nil); o.verdict != VerdictDelivered {
+		o.answer = head
+	}
+	discard(resp)
+}
+
+// discard reads a little more, so that the connection can be used again.
+func discard(resp *http.Response) {
+	if resp.ContentLength != 0 {
+		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
+	}
 	_ = resp.Body.Close()
-	return resp.StatusCode, parseRetryAfter(resp.Header, r.cfg.clock()), nil
+}
+
+func (o *outcome) why() string {
+	switch {
+	case o.attempt.Error != "":
+		return "no answer: " + o.attempt.Error
+	case o.attempt.Status > 0:
+		return fmt.Sprintf("the destination answered %d %s", o.attempt.Status, http.StatusText(o.attempt.Status))
+	}
+	return o.reason
+}
+
+// try is one sending of a request, quick retries included.
+type try struct {
+	ctx  context.Context
+	sent atomic.Bool // the whole request went out, the last time it was sent
+}
+
+func newTry(ctx context.Context) *try {
+	t := &try{}
+	t.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { t.sent.Store(false) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) { t.sent.Store(info.Err == nil) },
+	})
+	return t
+}
+
+func (t *try) send(req *http.Request, rt http.RoundTripper, started time.Time, quick int) (*http.Response, error) {
+	req = req.WithContext(t.ctx)
+	resp, err := rt.RoundTrip(req)
+	if quick == 0 || !quickly(resp, err) || t.ctx.Err() != nil || time.Since(started)+quickFirst >= quickWithin {
+		return resp, err
+	}
+	if resp != nil {
+		discard(resp)
+	}
+	return retryQuickly(req, rt, started, quick)
 }

@@ -54,6 +54,8 @@ func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, rt *route)
 		return body, true
 	case tooLarge:
 		r.tooLarge(w, rt)
+	case errors.Is(err, errNoMemory):
+		notNow(w, "cannot take the request now")
 	default:
 		r.cfg.log.Debug("body could not be read", "route", rt.name, "error", err)
 		turnAway(w, http.StatusBadRequest)

@@ -2,32 +2,37 @@ package repeater
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	claimWindow = 64      // messages in hand of a lane that is well
+	claimWindow = 64      // messages in hand of a lane that is well, or twice its concurrency
 	claimBytes  = 4 << 20 // and about so many bytes of them
 	linger      = time.Second
 	yieldFor    = pollEvery / 2
 )
 
 // lane works one lane: one goroutine owns all of this state, and hands what
-// takes time (claims, attempts, settlements) to others, one of each at a time.
+// takes time (claims, attempts, settlements) to others: one claim and one settlement
+// at a time, and as many attempts as the limit says.
 //
 // It claims a window of messages, attempts them in order, and settles behind: the
 // next attempt does not wait for the store to hear of the last. When the destination is
-// unwell it gives the window back and waits with the head.
+// unwell it gives the window back, pauses, and then probes with one message.
 type lane struct {
-	w     *worker
-	name  string
-	pace  time.Duration
-	woken chan struct{}
+	w      *worker
+	name   string
+	set    laneSettings
+	woken  chan struct{}
+	memory chan struct{} // the budget may have room
+	steer  atomic.Bool   // an operator may have given an order: ask the store before anything else
+
+	unwell atomic.Bool // for those outside of the goroutine
 
 	token    string
 	expires  time.Time // of the claim; nothing is attempted after
 	renew    time.Time
-	failures int       // of the lane, in a row
 	buffer   []Claimed // in hand, not yet tried
 	more     bool      // a claim may bring something
 	notUntil time.Time // claim nothing before
@@ -35,16 +40,21 @@ type lane struct {
 	yield    bool      // another process should have a turn
 	busy     bool      // another process works the lane
 
+	health
+
 	unsettled []Settlement
 	settleAt  time.Time // not before, when the store has failed
+	reserved  int64     // of the memory budget, for the claim under way
+	inLine    bool      // for that
 	barrier   bool      // nothing is claimed or attempted until all is settled
 	troubles  int       // of the store, in a row
 
-	attempting, claiming, settling bool
-	attempted                      chan attempted
-	claimed                        chan claimed
-	settled                        chan settledBatch
-	timer                          *time.Timer
+	inFlight           int
+	claiming, settling bool
+	attempted          chan attempted
+	claimed            chan claimed
+	settled            chan settledBatch
+	timer              *time.Timer
 }
 
 // What comes back to the lane's goroutine.
@@ -52,6 +62,7 @@ type (
 	attempted struct {
 		outcome
 		token string // under which it was claimed
+		probe bool   // of the message behind a silent head
 	}
 	claimed struct {
 		Claim
@@ -65,9 +76,11 @@ type (
 )
 
 func newLane(w *worker, name string) *lane {
+	set := w.r.cfg.lane(name)
 	return &lane{
-		w: w, name: name, pace: w.r.cfg.pace[name], woken: make(chan struct{}, 1), more: true,
-		attempted: make(chan attempted, 1), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
+		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), more: true,
+		health:    health{limit: set.concurrency},
+		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),
 	}
 }
@@ -94,37 +107,70 @@ func (l *lane) run() {
 // step starts what can be started.
 func (l *lane) step() {
 	now := time.Now()
+	if l.steer.Swap(false) {
+		l.obey()
+	}
 	if len(l.unsettled) > 0 && !l.settling && !now.Before(l.settleAt) {
 		l.startSettle()
 	}
-	open := !l.barrier && !l.yield
-	if open && len(l.buffer) > 0 && !l.attempting && !now.Before(l.paced) && now.Before(l.expires) {
+	pressed := l.w.memory.pressed.Load()
+	if pressed && l.inFlight+len(l.buffer) > 1 {
+		l.keepOne()
+	}
+	for l.mayAttempt(now) && !(pressed && l.inFlight > 0) {
 		l.startAttempt(now)
 	}
 	if l.claiming {
 		return
 	}
 	n := l.window()
+	if pressed && n > 0 {
+		n = max(0, 1-l.inFlight-len(l.buffer))
+	}
 	switch {
-	case open && l.more && n > 0 && !now.Before(l.notUntil):
+	case l.mayClaim(now, n):
 		l.startClaim(now, n)
 	case l.token != "" && now.After(l.renew):
 		l.startClaim(now, 0)
 	}
 }
 
-// window is how many messages to claim: one, alone, for a destination that has
-// failed; else what fills the buffer once it is half empty.
+func (l *lane) mayAttempt(now time.Time) bool {
+	return !l.barrier && !l.yield && len(l.buffer) > 0 && l.inFlight < l.limit &&
+		!now.Before(l.paced) && now.Before(l.expires)
+}
+
+// mayClaim also gets the memory for it. Who does not want any leaves the line for it.
+func (l *lane) mayClaim(now time.Time, n int) bool {
+	if l.barrier || l.yield || !l.more || n <= 0 || now.Before(l.notUntil) {
+		if l.inLine {
+			l.w.memory.quit(l)
+			l.inLine = false
+		}
+		return false
+	}
+	l.inLine = !l.w.memory.take(l, l.reserve())
+	return !l.inLine
+}
+
+// window is how many messages to claim. For a destination that has failed that is the one to
+// probe with, and the next, in case the fault is the first one's; else what fills the
+// buffer once it is half empty.
 func (l *lane) window() int {
+	full := max(claimWindow, 2*l.set.concurrency)
 	switch {
-	case l.failures > 0 && (l.attempting || len(l.buffer) > 0):
+	case l.probing() && (l.inFlight > 0 || len(l.buffer) > 0):
 		return 0
-	case l.failures > 0:
+	case l.probing() && l.burying:
+		return claimWindow
+	case l.probing() && l.set.strict:
 		return 1
-	case len(l.buffer) > claimWindow/2:
+	case l.probing():
+		return 2
+	case len(l.buffer) > full/2:
 		return 0
 	}
-	return claimWindow - len(l.buffer)
+	return full - len(l.buffer)
 }
 
 // wait returns when something has happened; false when the lane should be left.
@@ -135,6 +181,7 @@ func (l *lane) wait() bool {
 	case <-l.w.ctx.Done():
 	case <-l.woken:
 		l.more = true
+	case <-l.memory:
 	case <-l.timer.C:
 		return !idle
 	case a := <-l.attempted:
@@ -149,7 +196,7 @@ func (l *lane) wait() bool {
 
 // idle is a lane with nothing in hand and nothing known to come, or that should go to another.
 func (l *lane) idle() bool {
-	return !l.attempting && !l.claiming && !l.settling && len(l.unsettled) == 0 &&
+	return l.inFlight == 0 && !l.claiming && !l.settling && len(l.unsettled) == 0 &&
 		(l.yield || len(l.buffer) == 0 && !l.more)
 }
 
@@ -169,25 +216,32 @@ func (l *lane) quiet(idle bool) time.Duration {
 	}
 	sooner(!l.claiming && l.token != "", l.renew.Add(time.Millisecond))
 	sooner(!l.claiming && l.more && l.notUntil.After(now), l.notUntil)
-	sooner(!l.attempting && len(l.buffer) > 0 && l.paced.After(now), l.paced)
+	sooner(l.inFlight < l.limit && len(l.buffer) > 0 && l.paced.After(now), l.paced)
 	sooner(!l.settling && len(l.unsettled) > 0, l.settleAt)
 	return d
 }
 
 func (l *lane) startAttempt(now time.Time) {
-	m := l.buffer[0]
-	l.buffer[0] = Claimed{} // its payload is no longer ours to hold
-	l.buffer = l.buffer[1:]
-	l.attempting = true
-	l.paced = now.Add(l.pace)
-	token := l.token
-	l.w.wg.Go(func() { l.attempted <- attempted{l.w.r.attempt(l.w.attempts, m), token} })
+	m, probe := l.next()
+	l.inFlight++
+	l.paced = now.Add(l.set.pace)
+	token, quick := l.token, l.quick()
+	l.w.wg.Go(func() {
+		done := l.w.alone.enter(m.Lost >= lostTooOften)
+		o := l.w.r.attempt(l.w.attempts, m, quick)
+		done()
+		l.w.memory.give(int64(len(m.Payload)))
+		l.attempted <- attempted{o, token, probe}
+	})
 }
+
+// reserve is how many bytes a claim may bring: a window's worth, or one message of any size.
+func (l *lane) reserve() int64 { return max(claimBytes, l.w.r.cfg.maxMessage()) }
 
 func (l *lane) startClaim(now time.Time, n int) {
 	l.claiming = true
 	if n > 0 {
-		l.more = false
+		l.more, l.reserved = false, l.reserve()
 	}
 	req := ClaimRequest{Lane: l.name, Token: l.token, Max: n, MaxBytes: claimBytes, TTL: claimTTL}
 	l.w.wg.Go(func() {
@@ -219,8 +273,8 @@ func (l *lane) storeContext() (context.Context, context.CancelFunc) {
 func (l *lane) finish() {
 	giveUp := time.NewTimer(l.w.r.cfg.drain + settleGrace)
 	defer giveUp.Stop()
-	for over := false; l.attempting || l.claiming || l.settling || len(l.unsettled) > 0; {
-		if over && !l.attempting && !l.claiming && !l.settling {
+	for over := false; l.inFlight > 0 || l.claiming || l.settling || len(l.unsettled) > 0; {
+		if over && l.inFlight == 0 && !l.claiming && !l.settling {
 			l.abandon()
 			break
 		}

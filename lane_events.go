@@ -2,7 +2,6 @@ package repeater
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -14,6 +13,8 @@ const (
 
 func (l *lane) onClaimed(c claimed) {
 	l.claiming = false
+	l.w.memory.give(l.reserved - payloadBytes(c.Messages))
+	l.reserved = 0
 	switch {
 	case errors.Is(c.err, ErrBusy):
 		l.busy = true
@@ -30,7 +31,7 @@ func (l *lane) onClaimed(c claimed) {
 	l.storeWorks("claim")
 	l.token, l.expires, l.renew = c.Token, c.asked.Add(claimTTL), c.asked.Add(claimTTL/3)
 	if len(l.unsettled) == 0 && !l.settling {
-		l.failures = c.Failures
+		l.learn(c.Failures, c.Refusals)
 	}
 	l.yield = l.yield || c.Yield
 	l.more = l.more || c.More
@@ -38,36 +39,11 @@ func (l *lane) onClaimed(c claimed) {
 		l.more, l.notUntil = true, time.Now().Add(c.Wait)
 	}
 	l.buffer = append(l.buffer, c.Messages...)
-	if l.barrier || l.yield {
+	l.bury(c.More)
+	if l.barrier || l.yield || c.Paused {
 		l.giveBack()
 	}
 	l.lift()
-}
-
-func (l *lane) onAttempted(a attempted) {
-	l.attempting = false
-	if a.cancelled || a.token != l.token {
-		return // given back with the lane, or another's by now
-	}
-	s := Settlement{Key: a.msg.Key, Attempt: a.attempt}
-	switch a.verdict {
-	case delivered:
-		s.Kind = SettleDelivered
-		l.recovered()
-	case refused:
-		s.Kind, s.Reason = SettleDead, a.reason
-		l.failures = 0
-	case unwell:
-		l.failures++
-		p := pauses{l.w.r.cfg.first, l.w.r.cfg.max}
-		s.Kind, s.Hold, s.After = SettleRetry, true, p.after(l.failures, a.retryAfter)
-		l.barrier = true
-	}
-	l.log(a.outcome, s)
-	l.unsettled = append(l.unsettled, s)
-	if l.barrier {
-		l.giveBack()
-	}
 }
 
 func (l *lane) onSettled(s settledBatch) {
@@ -88,23 +64,52 @@ func (l *lane) onSettled(s settledBatch) {
 // lift ends the barrier once the store knows all, and nothing claimed before it is
 // still to come.
 func (l *lane) lift() {
-	if l.barrier && !l.claiming && !l.settling && len(l.unsettled) == 0 {
+	if l.barrier && l.inFlight == 0 && !l.claiming && !l.settling && len(l.unsettled) == 0 {
 		l.barrier, l.more, l.notUntil = false, true, time.Time{}
 	}
 }
 
 // giveBack returns what is in hand and not tried, so that nothing overtakes the head.
 func (l *lane) giveBack() {
-	for _, m := range l.buffer {
-		l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleRelease})
+	for i := range l.buffer {
+		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
 	}
-	l.buffer = nil
+	l.dropBuffer(0)
+}
+
+// keepOne leaves memory to others: what is in hand beyond one message goes back.
+func (l *lane) keepOne() {
+	keep := max(0, 1-l.inFlight)
+	for i := keep; i < len(l.buffer); i++ {
+		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
+		l.more = true
+	}
+	l.dropBuffer(keep)
+}
+
+// dropBuffer forgets what is in hand but for the first few, and gives back its memory.
+func (l *lane) dropBuffer(keep int) {
+	if keep >= len(l.buffer) {
+		return
+	}
+	l.w.memory.give(payloadBytes(l.buffer[keep:]))
+	clear(l.buffer[keep:])
+	l.buffer = l.buffer[:keep]
+}
+
+// obey lets the store say what an operator has ordered, before anything else is attempted.
+func (l *lane) obey() {
+	l.giveBack()
+	l.barrier = true
+	l.notUntil = time.Time{}
+	l.lift()
 }
 
 // takenOver forgets what was claimed: the lane was another's meanwhile.
 func (l *lane) takenOver() {
 	l.w.r.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
-	l.token, l.buffer, l.unsettled = "", nil, nil
+	l.dropBuffer(0)
+	l.token, l.unsettled = "", nil
 	l.barrier, l.more, l.notUntil = false, true, time.Time{}
 }
 
@@ -117,7 +122,9 @@ func (l *lane) abandon() {
 }
 
 func (l *lane) release() {
-	l.buffer, l.barrier = nil, false
+	l.dropBuffer(0)
+	l.w.memory.quit(l)
+	l.barrier = false
 	if l.token == "" {
 		return
 	}
@@ -138,14 +145,6 @@ func (l *lane) stayAway() {
 	}
 }
 
-func (l *lane) recovered() {
-	if l.failures > 0 {
-		l.w.r.cfg.log.Info("destination is back", "lane", l.name, "failures", l.failures)
-		l.more = true // beyond the probe
-	}
-	l.failures = 0
-}
-
 func (l *lane) storeFailed(doing string, err error) time.Duration {
 	l.w.store.report(l.w, doing, err)
 	d := min(storeRetry<<min(l.troubles, 10), storeRetryMax)
@@ -158,32 +157,4 @@ func (l *lane) storeWorks(doing string) {
 		l.w.store.report(l.w, doing, nil)
 		l.troubles = 0
 	}
-}
-
-// log tells of one attempt: what went well at debug level only, as there is much of it.
-func (l *lane) log(o outcome, s Settlement) {
-	log, level, text := l.w.r.cfg.log, slog.LevelDebug, "delivered"
-	switch s.Kind {
-	case SettleRetry:
-		level, text = slog.LevelWarn, "not delivered; the lane waits"
-	case SettleDead:
-		level, text = slog.LevelWarn, "dead letter"
-	}
-	if !log.Enabled(l.w.ctx, level) {
-		return
-	}
-	args := []any{"lane", l.name, "route", o.msg.Route, "id", o.msg.Key.ID, "destination", o.msg.Key.Dest, "attempt", o.msg.Attempts + 1}
-	if a := o.attempt; !a.At.IsZero() {
-		args = append(args, "took", a.Took.String(), "status", a.Status)
-		if a.Error != "" {
-			args = append(args, "error", a.Error)
-		}
-	}
-	switch s.Kind {
-	case SettleRetry:
-		args = append(args, "next", s.After.String())
-	case SettleDead:
-		args = append(args, "reason", s.Reason)
-	}
-	log.Log(l.w.ctx, level, text, args...)
 }

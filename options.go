@@ -43,15 +43,22 @@ type config struct {
 	pushTimeout time.Duration
 	maxBody     int64
 	orphanAge   time.Duration
+	keepDead    time.Duration
+	bound       Bound
+	timeouts    Timeouts
+	doorMemory  int64 // bytes
+	laneMemory  int64
 	redisPrefix string
 	clock       func() time.Time
 	errs        []error
 
 	ownTransport bool
+	quickRetries int
+	quickSet     bool
 
 	router router.Router
 	byName map[string]*route
-	pace   map[string]time.Duration // by lane
+	lanes  map[string]laneSettings
 }
 
 // store is one chosen Queue: what to call it in errors, whether it is the
@@ -72,8 +79,17 @@ type route struct {
 	keepPath bool
 	allow    []netip.Prefix // nil: everybody
 	md5      []byte         // nil: unsigned
-	pace     time.Duration
 	errs     []error
+
+	lane        laneSettings // as far as the route states them
+	laneName    string
+	maxAge      time.Duration
+	maxAttempts int // 0: no bound
+	retryIf     func(*http.Response, error) Verdict
+	orderBy     func(*http.Request) string
+	dedupe      string // header's canonical name, or ""
+	dedupeFor   time.Duration
+	passThrough time.Duration // 0: do not wait
 }
 
 type destination struct {
@@ -178,8 +194,9 @@ func (c *config) setDefaults() {
 	if c.codec == nil {
 		c.codec = BinaryCodec{}
 	}
+	c.timeouts = c.timeouts.withDefaults()
 	if c.transport == nil {
-		c.transport, c.ownTransport = newTransport(), true
+		c.transport, c.ownTransport = newTransport(c.timeouts), true
 	}
 	if c.log == nil {
 		c.log = slog.Default()
@@ -190,6 +207,14 @@ func (c *config) setDefaults() {
 	c.pushTimeout = cmp.Or(c.pushTimeout, defaultPushTimeout)
 	c.maxBody = cmp.Or(c.maxBody, defaultMaxBody)
 	c.orphanAge = cmp.Or(c.orphanAge, defaultOrphanAge)
+	c.keepDead = cmp.Or(c.keepDead, defaultKeepDead)
+	c.bound.Messages = cmp.Or(c.bound.Messages, defaultBound.Messages)
+	c.bound.Bytes = cmp.Or(c.bound.Bytes, defaultBound.Bytes)
+	c.doorMemory = cmp.Or(c.doorMemory, max(defaultMemory, c.maxBody))
+	c.laneMemory = cmp.Or(c.laneMemory, max(defaultMemory, c.maxMessage()))
+	if !c.quickSet {
+		c.quickRetries = defaultQuickRetries
+	}
 }
 
 // check is the one place where options are held against each other.
@@ -200,6 +225,7 @@ func (c *config) check() {
 	if c.first > 0 && c.max > 0 && c.max < c.first {
 		c.fail("WithBackoff: the longest pause, %v, is shorter than the first, %v", c.max, c.first)
 	}
+	c.checkMemory()
 	if len(c.stores) > 1 {
 		names := make([]string, len(c.stores))
 		for i, s := range c.stores {
@@ -208,7 +234,7 @@ func (c *config) check() {
 		c.fail("%d stores (%s): name one", len(c.stores), strings.Join(names, ", "))
 	}
 	c.byName = make(map[string]*route)
-	c.pace = make(map[string]time.Duration)
+	c.lanes = make(map[string]laneSettings)
 	for i, rt := range c.routes {
 		c.checkRoute(i, rt)
 	}
@@ -221,16 +247,26 @@ func (c *config) checkRoute(i int, rt *route) {
 		c.fail("routes %q and %q have the same name %q", other.pattern, rt.pattern, rt.name)
 	}
 	c.byName[rt.name] = rt
-	if rt.pace == 0 {
-		return
-	}
-	for _, d := range rt.dests {
-		if other, ok := c.pace[d.lane]; ok && other != rt.pace {
-			c.fail("route %q: Pace %v differs from %v, which another route states for %s", rt.pattern, rt.pace, other, d.lane)
-		}
-		c.pace[d.lane] = rt.pace
+	c.checkLanes(rt)
+	if rt.passThrough > 0 && len(rt.dests) > 1 {
+		c.fail("route %q: PassThrough answers for one destination, but AlsoTo adds another", rt.pattern)
 	}
 }
+
+// checkMemory makes sure that the largest message passes.
+func (c *config) checkMemory() {
+	if c.doorMemory < c.maxBody {
+		c.fail("WithMemory: %d bytes for accepting have no room for one body of %d (WithMaxBody)", c.doorMemory, c.maxBody)
+	}
+	if c.laneMemory < c.maxMessage() {
+		c.fail("WithMemory: %d bytes for delivering have no room for one message of %d (WithMaxBody and its headers)", c.laneMemory, c.maxMessage())
+	}
+}
+
+// maxMessage is how many bytes a stored message may have: a body, and what comes with it.
+func (c *config) maxMessage() int64 { return c.maxBody + 1<<20 }
+
+func (c *config) pauses() pauses { return pauses{c.first, c.max} }
 
 func (c *config) queue() Queue {
 	if len(c.stores) == 0 {

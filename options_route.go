@@ -1,11 +1,11 @@
 package repeater
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"time"
 )
 
 // Route forwards requests that match pattern to target.
@@ -31,6 +31,9 @@ func Route(pattern, target string, opts ...RouteOption) Option {
 				o(rt)
 			}
 		}
+		rt.nameLanes()
+		rt.maxAge = cmp.Or(rt.maxAge, defaultMaxAge)
+		rt.dedupeFor = cmp.Or(rt.dedupeFor, defaultDedupeFor)
 		if rt.name == "" {
 			sum := sha256.Sum256([]byte(pattern))
 			rt.name = "route-" + hex.EncodeToString(sum[:4])
@@ -101,18 +104,6 @@ func Name(name string) RouteOption {
 			rt.fail("Name: a name has 1 to 255 bytes, this one %d", len(name))
 		}
 		rt.name = name
-	}
-}
-
-// Pace leaves at least d between the starts of two attempts in the lanes of
-// this route. A pace belongs to the lane: routes that share a destination
-// origin must not state different ones. 0, the default, waits for nothing.
-func Pace(d time.Duration) RouteOption {
-	return func(rt *route) {
-		if d < 0 {
-			rt.fail("Pace: %v is negative", d)
-		}
-		rt.pace = d
 	}
 }
 

@@ -51,12 +51,21 @@ func setBody(req *http.Request, body []byte) {
 	if len(body) == 0 {
 		return
 	}
-	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	open := func() (io.ReadCloser, error) { return &storedBody{*bytes.NewReader(body), body}, nil }
 	req.Body, _ = open()
 	if req.Header["Idempotency-Key"] == nil && req.Header["X-Idempotency-Key"] == nil {
 		req.GetBody = open
 	}
 }
+
+// storedBody can be had again as a whole.
+type storedBody struct {
+	bytes.Reader
+	whole []byte
+}
+
+// Close does nothing.
+func (*storedBody) Close() error { return nil }
 
 func setHeaders(req *http.Request, rt *route, dest destination, m Claimed, body []byte) {
 	h := req.Header

@@ -15,17 +15,13 @@
 package repeater
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // ErrRunning is Run's answer while another Run of the same Repeater is at work.
@@ -46,7 +42,9 @@ type Repeater struct {
 	stop    context.CancelFunc
 	closed  bool
 
-	idle idleWarning
+	idle    idleWarning
+	memory  doorBudget // for bodies
+	waiters waiters
 }
 
 // New makes a Repeater. It does no I/O and never panics: what is wrong with the
@@ -54,6 +52,7 @@ type Repeater struct {
 func New(opts ...Option) *Repeater {
 	cfg := newConfig(opts)
 	r := &Repeater{cfg: cfg, err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
+	r.memory.size = cfg.doorMemory
 	if r.err == nil {
 		r.queue = cfg.queue()
 	}
@@ -151,80 +150,23 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
+	if !r.hasRoom(rt) {
+		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
+		notNow(w, "cannot store the request now")
+		return
+	}
+	m := r.meter(req)
+	if m == nil {
+		notNow(w, "cannot take the request now")
+		return
+	}
+	defer m.release()
+	req.Body = m
 	body, ok := r.readBody(w, req, rt)
 	if !ok {
 		return
 	}
 	r.accept(w, req, rt, body)
-}
-
-// accept stores a request that has been read whole.
-func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, body []byte) {
-	batch, err := r.batch(req, rt, body)
-	if err != nil {
-		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
-		http.Error(w, "cannot store the request", http.StatusInternalServerError)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), r.cfg.pushTimeout)
-	defer cancel()
-	err = r.usable()
-	if err == nil {
-		batch.ID, err = r.queue.Push(ctx, batch)
-	}
-	if err != nil {
-		if !errors.Is(err, ErrClosed) {
-			r.cfg.log.Error("request not stored; the sender was told to try again", "route", rt.name, "error", err)
-		}
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
-		return
-	}
-	if r.cfg.log.Enabled(ctx, slog.LevelDebug) {
-		r.cfg.log.Debug("accepted", "route", rt.name, "id", batch.ID, "bytes", len(body))
-	}
-	r.wake(batch.Messages)
-	h := w.Header()
-	h["Content-Type"] = []string{"text/plain"}
-	h[headerID] = []string{batch.ID}
-	_, _ = io.WriteString(w, "OK") // a sender that is gone will not read it
-}
-
-// batch makes a message for each destination.
-func (r *Repeater) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
-	b := Batch{ID: r.ids.next(), Route: rt.name, Received: r.cfg.clock(), Messages: make([]Message, len(rt.dests))}
-	in := &Request{
-		Method:     req.Method,
-		Host:       req.Host,
-		Path:       rawPath(req),
-		Header:     endToEnd(req.Header),
-		RemoteAddr: req.RemoteAddr,
-		TLS:        req.TLS != nil,
-		Body:       body,
-	}
-	if req.URL.RawQuery != "" || req.URL.ForceQuery {
-		in.Query = "?" + req.URL.RawQuery
-	}
-	for i, d := range rt.dests {
-		payload, err := r.cfg.codec.Encode(Key{b.ID, i}, in)
-		if err != nil {
-			return b, err
-		}
-		b.Messages[i] = Message{Dest: i, Lane: d.lane, Payload: payload}
-	}
-	return b, nil
-}
-
-func (r *Repeater) wake(messages []Message) {
-	w := r.worker.Load()
-	for i := range messages {
-		if w != nil {
-			w.wake(messages[i].Lane)
-		}
-	}
-	if w == nil {
-		r.idle.accepted(r)
-	}
 }
 
 // Run delivers until ctx ends. Then it claims nothing more, lets attempts in flight
@@ -278,50 +220,4 @@ func (r *Repeater) end() {
 	r.stop()
 	close(r.running)
 	r.running = nil
-}
-
-// idleWarning tells once that nobody delivers what the file store keeps.
-type idleWarning struct {
-	since atomic.Int64 // ns on the monotonic clock of started
-	said  atomic.Bool
-}
-
-const idleAfter = 30 * time.Second
-
-var started = time.Now()
-
-func (i *idleWarning) accepted(r *Repeater) {
-	if _, ok := r.queue.(*fileQueue); !ok || i.said.Load() {
-		return
-	}
-	now := int64(time.Since(started)) + 1
-	if i.since.CompareAndSwap(0, now) || now-i.since.Load() < int64(idleAfter) {
-		return
-	}
-	if i.said.CompareAndSwap(false, true) {
-		r.cfg.log.Warn("webhooks are stored but nobody delivers them: add \"go rp.Run(ctx)\" to the program")
-	}
-}
-
-// rawPath is the path as it was sent. net/url's EscapedPath would escape again
-// what it thinks is badly escaped.
-func rawPath(req *http.Request) string {
-	p := req.URL.RawPath
-	if p == "" {
-		p = req.URL.EscapedPath()
-	}
-	if !strings.HasPrefix(p, "/") {
-		p = "/" + p // http.StripPrefix may leave nothing
-	}
-	return p
-}
-
-// readAll reads a body of known or unknown length into as few bytes as it needs.
-func readAll(body io.Reader, length int64) ([]byte, error) {
-	var buf bytes.Buffer
-	if length > 0 {
-		buf.Grow(int(min(length, 1<<20)) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(body)
-	return buf.Bytes(), err
 }

@@ -9,32 +9,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// verdict is what one attempt says about its message.
-type verdict uint8
-
-const (
-	// delivered: the destination has it.
-	delivered verdict = iota
-	// unwell: the destination could not take it now; the lane waits with it.
-	unwell
-	// refused: the destination will never take it.
-	refused
-)
-
-// judge turns an answer, or none, into a verdict. A status is given if and only if err is nil.
-func judge(status int, err error) verdict {
-	switch {
-	case err != nil:
-		return unwell
-	case status >= 200 && status < 300:
-		return delivered
-	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
-		return unwell
-	}
-	return refused
-}
-
-// pauses says how long a lane waits after failed attempts.
+// pauses says how long to wait after failed attempts: the lane's in a row, or a
+// message's own.
 type pauses struct {
 	first, max time.Duration
 }

@@ -51,7 +51,7 @@ func TestFanOutIsOneBatch(t *testing.T) {
 		{Dest: 6, Lane: "http://[2001:db8::1]:8080"},
 		{Dest: 7, Lane: "http://192.0.2.1:80"},
 	}}
-	ignore := cmp.Options{cmpopts.IgnoreFields(repeater.Batch{}, "Received"), cmpopts.IgnoreFields(repeater.Message{}, "Payload")}
+	ignore := cmp.Options{cmpopts.IgnoreFields(repeater.Batch{}, "Received", "Bound"), cmpopts.IgnoreFields(repeater.Message{}, "Payload")}
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Errorf("batch (-want +got):\n%s", diff)
 	}

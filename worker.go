@@ -30,11 +30,14 @@ type worker struct {
 	lanes map[string]*lane
 	wg    sync.WaitGroup
 
+	memory laneBudget
+	alone  alone
+
 	store trouble
 }
 
 func newWorker(ctx context.Context, r *Repeater) *worker {
-	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane)}
+	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane), memory: laneBudget{free: r.cfg.laneMemory}}
 	w.attempts, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return w
 }
@@ -46,6 +49,7 @@ func (w *worker) run() {
 		w.wg.Go(func() { w.announce(shared) })
 	}
 	w.wg.Go(w.poll)
+	w.wg.Go(w.prune)
 
 	<-w.ctx.Done()
 	w.mu.Lock()
@@ -65,6 +69,26 @@ func (w *worker) wake(name string) {
 		return
 	}
 	w.startLane(name)
+}
+
+// nudge has the lane ask the store at once, whatever it waits for.
+func (w *worker) nudge(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.lanes[name]; l != nil {
+		l.steer.Store(true)
+		signal(l.woken)
+		return
+	}
+	w.startLane(name)
+}
+
+// waits tells that the lane's destination is unwell, as far as is known here.
+func (w *worker) waits(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.lanes[name]
+	return l != nil && l.unwell.Load()
 }
 
 // rouse starts the lane if nobody works it here.
@@ -105,11 +129,13 @@ func (w *worker) leave(l *lane) bool {
 func (w *worker) poll() {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	growing := make(growth)
 	for {
 		err := eachLane(w.ctx, w.r.queue, func(info LaneInfo) {
-			if info.Waiting > 0 && !info.Held {
+			if info.Waiting > 0 && !info.Held && !info.Paused {
 				w.rouse(info.Name)
 			}
+			growing.look(w, info)
 		})
 		w.store.report(w, "list lanes", err)
 		select {
@@ -173,7 +199,7 @@ func (w *worker) watch(q SharedQueue) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for w.ctx.Err() == nil {
-		w.store.report(w, "watch", q.Watch(w.ctx, w.wake))
+		w.store.report(w, "watch", q.Watch(w.ctx, w.nudge))
 		select {
 		case <-w.ctx.Done():
 		case <-tick.C:

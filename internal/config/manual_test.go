@@ -12,7 +12,7 @@ import (
 const manual = "../../config.ini"
 
 // TestManual: the config.ini that is shipped works as it is, and shows every key
-// of the table, once, with its default. What [app] may say for every hook stands there.
+// of the table, once, with its default.
 func TestManual(t *testing.T) {
 	text, err := os.ReadFile(manual)
 	if err != nil {
@@ -25,9 +25,6 @@ func TestManual(t *testing.T) {
 	want := make(map[string]string)
 	for _, sec := range Sections {
 		for _, k := range sec.Keys {
-			if sec.Name == "hook:NAME" && isEachHook(k.Name) {
-				continue
-			}
 			want[sec.Name+" "+k.Name] = k.Default
 		}
 	}
@@ -61,12 +58,11 @@ func shown(t *testing.T, text string) map[string]string {
 	return keys
 }
 
-// TestManualDefaults: uncommenting a default changes nothing. (Nor does that of a key
-// for each hook, but the options alone know what holds where nothing is said.)
+// TestManualDefaults: uncommenting a default changes nothing.
 func TestManualDefaults(t *testing.T) {
 	for _, sec := range Sections {
 		for _, k := range sec.Keys {
-			if k.Default == "" || isEachHook(k.Name) {
+			if k.Default == "" {
 				continue
 			}
 			f := fields{Settings: Defaults(), hook: new(Hook)}

@@ -1,0 +1,100 @@
+package repeater
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// doorBudget is memory for bodies that are being accepted. Nobody waits for it: a
+// sender that is turned away comes again.
+type doorBudget struct {
+	size int64
+	used atomic.Int64
+}
+
+// take reports whether there was room for n bytes more, which are to be given back.
+func (b *doorBudget) take(n int64) bool {
+	if b.used.Add(n) <= b.size {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+func (b *doorBudget) give(n int64) { b.used.Add(-n) }
+
+// laneBudget is memory for messages in hand. A claim reserves what it may bring, and gives
+// back what it did not. Lanes that find too little wait in line; as long as
+// one does, no lane takes more than one message into its hand.
+type laneBudget struct {
+	mu      sync.Mutex
+	free    int64
+	line    []*lane
+	pressed atomic.Bool // there is a line
+}
+
+// take reserves n bytes for l, or puts l in line, to be woken when it may be worth
+// asking again.
+func (b *laneBudget) take(l *lane, n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.free >= n && (len(b.line) == 0 || b.line[0] == l) {
+		b.free -= n
+		b.leave(l)
+		return true
+	}
+	for _, other := range b.line {
+		if other == l {
+			return false
+		}
+	}
+	b.line = append(b.line, l)
+	b.pressed.Store(true)
+	return false
+}
+
+// give returns bytes, and wakes who waits.
+func (b *laneBudget) give(n int64) {
+	if n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free += n
+	if len(b.line) > 0 {
+		signal(b.line[0].memory)
+	}
+}
+
+// quit takes l out of the line.
+func (b *laneBudget) quit(l *lane) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leave(l)
+}
+
+func (b *laneBudget) leave(l *lane) {
+	for i, other := range b.line {
+		if other == l {
+			b.line = append(b.line[:i], b.line[i+1:]...)
+			break
+		}
+	}
+	b.pressed.Store(len(b.line) > 0)
+	if len(b.line) > 0 {
+		signal(b.line[0].memory)
+	}
+}
+
+// alone lets attempts pass side by side, or one that may end the process by itself.
+type alone struct{ mu sync.RWMutex }
+
+// enter waits for its turn, and returns what ends it.
+func (a *alone) enter(byItself bool) (leave func()) {
+	if byItself {
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	a.mu.RLock()
+	return a.mu.RUnlock
+}
