@@ -26,7 +26,7 @@ Prints every HTTP request it gets, and answers 200 OK.
   -p, --port PORT     port to listen on (default 8989)
   -o, --output FILE   append to FILE (default: standard output)
       --status CODE   answer with CODE instead of 200
-      --delay TIME    wait so long before each answer, as 500ms or 2s
+      --delay TIME    wait so long before each answer, as 2, 2s or 500ms
       --fail-first N  answer only the first N requests with CODE (default 503), later ones with 200
   -h, --help          show this
 `
@@ -80,7 +80,14 @@ func (o *options) parse(args []string) error {
 		fl.StringVar(&o.output, name, "", "")
 	}
 	fl.IntVar(&o.handler.Status, "status", 0, "")
-	fl.DurationVar(&o.handler.Delay, "delay", 0, "")
+	fl.Func("delay", "", func(v string) error {
+		if _, err := strconv.ParseFloat(v, 64); err == nil {
+			v += "s"
+		}
+		d, err := time.ParseDuration(v)
+		o.handler.Delay = d
+		return err
+	})
 	fl.IntVar(&o.handler.FailFirst, "fail-first", 0, "")
 	if err := fl.Parse(args); err != nil {
 		return err

@@ -3,12 +3,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/webhook-repeater/repeater/internal/config"
 	"github.com/webhook-repeater/repeater/internal/demo"
@@ -86,7 +89,9 @@ func runDemo(args []string, stdout, stderr io.Writer) int {
 	if code, done := parse(fl, args, stdout, stderr); done {
 		return code
 	}
-	if !demo.Run(stdout, demo.Options{Log: demoLog(*verbose, stderr), Colour: isTerminal(stdout)}) {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if !demo.Run(ctx, stdout, demo.Options{Log: demoLog(*verbose, stderr), Colour: isTerminal(stdout)}) {
 		return exitFailed
 	}
 	return exitOK

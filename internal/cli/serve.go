@@ -41,6 +41,9 @@ func serve(s *config.Settings, stderr io.Writer) int {
 	}
 	// A store that cannot be had is told before anybody is let in.
 	if err := rp.Open(ctx); err != nil {
+		if ctx.Err() != nil {
+			return exitOK
+		}
 		fmt.Fprintln(stderr, "webhook-repeater:", explainOpen(err, s.File))
 		return exitFailed
 	}
@@ -86,7 +89,7 @@ func explainOpen(err error, file string) string {
 		return fmt.Sprintf("the store file %s is in use by another process; stop that one, "+
 			"or let both keep their requests in Redis (redis_url under [store]), which any number may share", file)
 	}
-	return fmt.Sprintf("cannot open the store: %v", err)
+	return err.Error()
 }
 
 func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
@@ -123,7 +126,7 @@ func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Li
 		}
 	}()
 	<-ctx.Done()
-	log.Info("stopping", "grace", grace)
+	log.Info("stopping", "grace", grace.String())
 	// Requests that come in while deliveries drain are stored for the next start.
 	shutdown(srv, grace, log)
 	<-serving

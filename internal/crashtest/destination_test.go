@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+
+	"github.com/webhook-repeater/repeater/internal/proctest"
 )
 
 // destination is where deliveries go. While it is down, connections are refused.
@@ -20,7 +22,7 @@ type destination struct {
 
 func newDestination(t *testing.T, l *ledger) *destination {
 	t.Helper()
-	d := &destination{addr: loopback(freePort(t)), ledger: l}
+	d := &destination{addr: proctest.Loopback(proctest.FreePort(t)), ledger: l}
 	t.Cleanup(d.down)
 	return d
 }

@@ -40,12 +40,12 @@ func fullDisk(t *testing.T, room uint64) {
 	p.serving(t, l)
 	p.limitFiles(t, room)
 	l.awaitRefused(t, 100)
-	if !p.alive() {
+	if !p.Alive() {
 		t.Fatal("the process did not survive a full disk")
 	}
 	senders.stop()
 
-	p.kill()
+	p.Kill()
 	dest.up(t)
 	p = s.start(t)
 	l.settle(t, patience)
@@ -55,10 +55,10 @@ func fullDisk(t *testing.T, room uint64) {
 	t.Logf("disk full: %s", l.figures())
 }
 
-func (p *process) limitFiles(t *testing.T, bytes uint64) {
+func (p process) limitFiles(t *testing.T, bytes uint64) {
 	t.Helper()
 	limit := unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+	if err := unix.Prlimit(p.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -41,10 +41,10 @@ func TestKillFileStore(t *testing.T) {
 			dest.trouble(t, r)
 			time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
 		}
-		if !p.alive() {
+		if !p.Alive() {
 			t.Fatal("the process ended before it was killed")
 		}
-		p.kill()
+		p.Kill()
 		p.quiet(t)
 	}
 	dest.unwell.Store(0)
@@ -86,21 +86,13 @@ func (d *destination) awaitDelivery(t *testing.T) {
 
 // serving waits until something is acknowledged, and says how long that took from
 // the start of the process.
-func (p *process) serving(t *testing.T, l *ledger) time.Duration {
+func (p process) serving(t *testing.T, l *ledger) time.Duration {
 	t.Helper()
 	before := l.count(l.promises)
 	if !l.await(patience, func() bool { return l.promises() > before }) {
 		t.Fatalf("nothing was acknowledged within %v", patience)
 	}
-	return time.Since(p.since)
-}
-
-// quiet expects that the process had nothing to complain about.
-func (p *process) quiet(t *testing.T) {
-	t.Helper()
-	if text := p.out.String(); text != "" {
-		t.Errorf("process %d printed:\n%s", p.cmd.Process.Pid, text)
-	}
+	return time.Since(p.Since)
 }
 
 // empty looks into the store file: a clean stop after all is delivered leaves nothing.

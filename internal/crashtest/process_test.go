@@ -1,15 +1,14 @@
 package crashtest
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/proctest"
 )
 
 // setup is how one process is configured; it stays the same over restarts.
@@ -40,14 +39,14 @@ dst_host = %s
 
 func newSetup(t *testing.T, dest *destination) *setup {
 	t.Helper()
-	s := &setup{dir: t.TempDir(), port: freePort(t), dest: "http://" + dest.addr, grace: 5 * time.Second}
+	s := &setup{dir: t.TempDir(), port: proctest.FreePort(t), dest: "http://" + dest.addr, grace: 5 * time.Second}
 	s.store = "file = " + s.file()
 	return s
 }
 
 func (s *setup) file() string { return filepath.Join(s.dir, "store.db") }
 
-func (s *setup) url() string { return "http://" + loopback(s.port) + "/hook" }
+func (s *setup) url() string { return "http://" + proctest.Loopback(s.port) + "/hook" }
 
 func (s *setup) write(t *testing.T) string {
 	t.Helper()
@@ -60,101 +59,27 @@ func (s *setup) write(t *testing.T) string {
 }
 
 // process is one run of the program.
-type process struct {
-	cmd    *exec.Cmd
-	out    output
-	since  time.Time
-	exited chan struct{}
-}
+type process struct{ *proctest.Process }
 
 // start runs the program until it ends, or the test.
-func (s *setup) start(t *testing.T) *process {
+func (s *setup) start(t *testing.T) process {
 	t.Helper()
-	bin, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(bin, "-c", s.write(t)), exited: make(chan struct{})}
-	p.cmd.Dir = s.dir
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	leash(p.cmd)
-	p.since = time.Now()
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = p.cmd.Wait() // ProcessState tells it
-		close(p.exited)
-	}()
-	t.Cleanup(func() {
-		p.kill()
-		if text := p.out.String(); t.Failed() && text != "" {
-			t.Logf("output of process %d:\n%s", p.cmd.Process.Pid, text)
-		}
-	})
-	return p
-}
-
-// kill ends the process with SIGKILL, if it is still there, and waits for that.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.exited
-}
-
-func (p *process) signal(t *testing.T, s os.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		t.Fatalf("signal %v: %v", s, err)
-	}
+	return process{proctest.Start(t, s.dir, proctest.Program(t, "webhook-repeater"), "-c", s.write(t))}
 }
 
 // stop asks the process to end, and expects it to do so cleanly.
-func (p *process) stop(t *testing.T) {
+func (p process) stop(t *testing.T) {
 	t.Helper()
-	p.signal(t, syscall.SIGTERM)
-	if code := p.code(t); code != 0 {
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.Code(t); code != 0 {
 		t.Errorf("after SIGTERM the process exited with %d, want 0", code)
 	}
 }
 
-// code waits for the end of the process and returns its exit status.
-func (p *process) code(t *testing.T) int {
+// quiet expects that the process had nothing to complain about.
+func (p process) quiet(t *testing.T) {
 	t.Helper()
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		t.Fatalf("the process did not end within %v", patience)
+	if text := p.Stdout.String() + p.Stderr.String(); text != "" {
+		t.Errorf("process %d printed:\n%s", p.Pid, text)
 	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
-// alive tells that the process has not ended on its own.
-func (p *process) alive() bool {
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
-	}
-}
-
-// output keeps what a process prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-const maxOutput = 64 << 10
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.buf.Write(b[:min(len(b), max(0, maxOutput-o.buf.Len()))])
-	return len(b), nil
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }

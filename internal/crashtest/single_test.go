@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/proctest"
 )
 
 // TestSecondProcessOnOneFile starts the program again beside itself. The second gets
@@ -32,10 +34,10 @@ func TestSecondProcessOnOneFile(t *testing.T) {
 	other := newSetup(t, dest)
 	other.port, other.store = taken.Addr().(*net.TCPAddr).Port, s.store
 	second := other.start(t)
-	if code := second.code(t); code != 1 {
+	if code := second.Code(t); code != 1 {
 		t.Errorf("the second process exited with %d, want 1", code)
 	}
-	if text := second.out.String(); !strings.Contains(text, "in use by another process") {
+	if text := second.Stderr.String(); !strings.Contains(text, "in use by another process") {
 		t.Errorf("the second process does not say what is wrong:\n%s", text)
 	}
 
@@ -60,10 +62,10 @@ func TestDrainOnSIGTERM(t *testing.T) {
 	p := s.start(t)
 	s.sendSome(t, l, 0, 20)
 	l.awaitArrivals(t, 1)
-	p.signal(t, syscall.SIGTERM)
+	p.Signal(t, syscall.SIGTERM)
 	s.awaitRefusing(t)
 	close(draining)
-	if code := p.code(t); code != 0 {
+	if code := p.Code(t); code != 0 {
 		t.Errorf("the process exited with %d, want 0", code)
 	}
 	p.quiet(t)
@@ -133,7 +135,7 @@ func (s *setup) awaitRefusing(t *testing.T) {
 func (s *setup) awaitDial(t *testing.T, wanted func(error) bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		c, err := net.Dial("tcp", loopback(s.port))
+		c, err := net.Dial("tcp", proctest.Loopback(s.port))
 		if err == nil {
 			c.Close()
 		}

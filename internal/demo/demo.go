@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/webhook-repeater/repeater"
@@ -51,20 +52,19 @@ type demo struct {
 }
 
 // Run shows every step on out, and returns whether all went as promised.
-func Run(out io.Writer, o Options) bool {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	ctx, cancel = context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %v", patience))
+func Run(ctx context.Context, out io.Writer, o Options) bool {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %v", patience))
 	defer cancel()
 	d := &demo{out: printer{out, o.Colour}, log: o.Log, got: make(chan *reqdump.Request, 10*webhooks)}
-	d.out.head("A destination goes down while webhooks come in. None may be lost.")
+	d.out.text("A destination is down while webhooks come in. None may be lost.")
 	ok := d.run(ctx)
 	if err := d.tidy(); err != nil {
 		d.out.failed("tidy up", err)
 		ok = false
 	}
 	if ok {
-		d.out.head("All webhooks arrived: in order, byte for byte, each once.")
+		d.out.text("All webhooks arrived: in order, byte for byte, each once.\n\n" +
+			"To see it with a destination of yours: webhook-repeater --to http://HOST:PORT")
 	}
 	return ok
 }
@@ -106,9 +106,17 @@ func (d *demo) tidy() error {
 	return first
 }
 
-// destinationDown finds a port on which nobody listens.
+// destinationDown finds a port on which nobody listens, and on which no outgoing
+// connection will settle, as theirs are taken from further up.
 func (d *demo) destinationDown(context.Context) error {
-	ln, err := listen("127.0.0.1:0")
+	var ln net.Listener
+	var err error
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
+		if ln, err = listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ type printer struct {
 	colour bool
 }
 
-func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n\n", text) }
+func (p printer) text(text string) { fmt.Fprintf(p.w, "\n%s\n\n", text) }
 
 func (p printer) done(step, format string, args ...any) {
 	p.line(p.paint("32", "✓"), step, fmt.Sprintf(format, args...))

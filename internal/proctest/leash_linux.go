@@ -1,4 +1,4 @@
-package crashtest
+package proctest
 
 import (
 	"os/exec"

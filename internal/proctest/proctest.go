@@ -1,0 +1,84 @@
+// Package proctest builds the programs of this module and runs them in tests, as
+// operators do.
+package proctest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+const module = "github.com/webhook-repeater/repeater"
+
+var (
+	scratch  string // what is built, until the end of the tests
+	mu       sync.Mutex
+	programs = make(map[string]func() (string, error))
+)
+
+// Main runs the tests of a package that uses Program.
+func Main(m *testing.M) int {
+	var err error
+	if scratch, err = os.MkdirTemp("", "proctest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(scratch)
+	return m.Run()
+}
+
+// Program builds cmd/name, once, and returns where it is. It is never built with -race:
+// that would change the timing, which tests are to meet as it is.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	mu.Lock()
+	build := programs[name]
+	if build == nil {
+		build = sync.OnceValues(func() (string, error) {
+			bin := filepath.Join(scratch, name+".exe")
+			out, err := exec.Command("go", "build", "-o", bin, module+"/cmd/"+name).CombinedOutput()
+			if err != nil {
+				return "", fmt.Errorf("go build: %w\n%s", err, out)
+			}
+			return bin, nil
+		})
+		programs[name] = build
+	}
+	mu.Unlock()
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// Ports lie below those from which outgoing connections take theirs: nothing else may
+// settle on one while the process that owns it is dead.
+var (
+	firstPort = 20000 + rand.IntN(10000)
+	ports     atomic.Int32
+)
+
+// FreePort returns a port on which nobody listens now, another one at each call.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := firstPort + int(ports.Add(1))
+		if ln, err := net.Listen("tcp", Loopback(port)); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// Loopback is the address of a port.
+func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
