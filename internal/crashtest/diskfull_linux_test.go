@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/webhook-repeater/repeater"
 )
 
 // TestDiskFull lets the store run out of room, by a limit to the size of the process's
@@ -51,7 +53,7 @@ func fullDisk(t *testing.T, room uint64) {
 	l.settle(t, patience)
 	p.stop(t)
 	p.quiet(t)
-	s.empty(t)
+	s.empty(t, repeater.WithFile(s.file()))
 	t.Logf("disk full: %s", l.figures())
 }
 

@@ -20,6 +20,7 @@ func kills() int {
 // TestKillFileStore kills the program under load, again and again, with its destination
 // up and down.
 func TestKillFileStore(t *testing.T) {
+	t.Parallel()
 	r := seeded(t)
 	l := newLedger()
 	dest := newDestination(t, l)
@@ -55,7 +56,7 @@ func TestKillFileStore(t *testing.T) {
 	l.settle(t, patience)
 	p.stop(t)
 	p.quiet(t)
-	s.empty(t)
+	s.empty(t, repeater.WithFile(s.file()))
 	slices.Sort(restarts)
 	t.Logf("file store: kills %d, %s, restart median %v, longest %v",
 		kills(), l.figures(), restarts[len(restarts)/2].Round(time.Millisecond), restarts[len(restarts)-1].Round(time.Millisecond))
@@ -95,10 +96,10 @@ func (p process) serving(t *testing.T, l *ledger) time.Duration {
 	return time.Since(p.Since)
 }
 
-// empty looks into the store file: a clean stop after all is delivered leaves nothing.
-func (s *setup) empty(t *testing.T) {
+// empty looks into the store: a clean stop after all is delivered leaves nothing.
+func (s *setup) empty(t *testing.T, store repeater.Option) {
 	t.Helper()
-	rp := repeater.New(repeater.WithFile(s.file()), repeater.Route("/", s.dest))
+	rp := repeater.New(store, repeater.Route("/", s.dest))
 	defer rp.Close()
 	lanes, err := rp.Lanes(context.Background())
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/proctest"
 )
 
@@ -46,7 +47,7 @@ func TestSecondProcessOnOneFile(t *testing.T) {
 	first.stop(t)
 	first.quiet(t)
 	l.allOnce(t)
-	s.empty(t)
+	s.empty(t, repeater.WithFile(s.file()))
 }
 
 // TestDrainOnSIGTERM stops the program while an attempt is in flight: that one is
