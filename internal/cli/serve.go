@@ -96,6 +96,9 @@ func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
 	if len(s.Ignored) > 0 {
 		log.Warn("sections for the logging package of Python are ignored; see [log]", "sections", strings.Join(s.Ignored, ", "))
 	}
+	for _, n := range s.Notices {
+		log.Warn(n)
+	}
 	store := "file"
 	if s.Redis() != nil {
 		store = "redis"

@@ -1,8 +1,10 @@
 package config
 
+import "fmt"
+
 // checkStore finds two stores where there can be one, and none where a key
 // speaks of one.
-func (r *reader) checkStore() {
+func (r *reader) checkStore(name string) {
 	file, host, url := r.lines["store.file"], r.lines["app.redis_host"], r.lines["store.redis_url"]
 	if host > 0 && url > 0 {
 		r.fail(max(host, url), "redis_host under [app] and redis_url under [store] (lines %d and %d) name two stores; keep one", host, url)
@@ -11,12 +13,12 @@ func (r *reader) checkStore() {
 		r.fail(max(file, redis), "file under [store] and a Redis (lines %d and %d) are two stores; keep one", file, redis)
 	}
 	for _, key := range []string{"redis_port", "redis_db"} {
-		if line := r.lines["app."+key]; line > 0 && host == 0 {
-			hint := `add "redis_host = localhost" to use Redis, or delete the line`
-			if url > 0 {
-				hint = "write it into redis_url under [store]"
-			}
-			r.fail(line, "[app] %s has no effect without redis_host; %s", key, hint)
+		switch line := r.lines["app."+key]; {
+		case line == 0 || host > 0:
+		case url > 0:
+			r.fail(line, "[app] %s has no effect without redis_host; write it into redis_url under [store]", key)
+		default: // old files have such lines, and are to run as they are
+			r.Notices = append(r.Notices, fmt.Sprintf(`%s:%d: [app] %s has no effect without redis_host; add "redis_host = localhost" to use Redis`, name, line, key))
 		}
 	}
 	if line := r.lines["store.redis_prefix"]; line > 0 && host == 0 && url == 0 {
@@ -24,16 +26,18 @@ func (r *reader) checkStore() {
 	}
 }
 
-// checkBackoff holds a given maximum against the first pause. A default one
-// gives way to a longer first pause.
+// checkBackoff holds the longest pause against the first. Where only one of them is
+// given, the other's default gives way.
 func (r *reader) checkBackoff() {
 	first, most := r.lines["app.backoff_timeout"], r.lines["app.backoff_max_timeout"]
 	switch {
 	case r.BackoffMax >= r.Backoff || r.Backoff == 0 || r.BackoffMax == 0:
-	case most > 0:
-		r.fail(most, "[app] backoff_max_timeout %v is shorter than backoff_timeout %v; make it at least as long", r.BackoffMax, r.Backoff)
-	case first > 0:
+	case most == 0:
 		r.BackoffMax = r.Backoff
+	case first == 0:
+		r.Backoff = r.BackoffMax
+	default:
+		r.fail(most, "[app] backoff_max_timeout %v is shorter than backoff_timeout %v; make it at least as long", r.BackoffMax, r.Backoff)
 	}
 }
 

@@ -32,6 +32,7 @@ func Parse(name, text string) (*Settings, error) {
 	file, mistakes := ini.Parse(text)
 	r := reader{
 		fields: fields{Settings: Defaults()},
+		all:    new(Hook),
 		lines:  make(map[string]int),
 	}
 	for _, m := range mistakes {
@@ -39,10 +40,15 @@ func Parse(name, text string) (*Settings, error) {
 			r.mistakes = append(r.mistakes, mistake{m.Line, m.Text})
 		}
 	}
-	for i := range file.Sections {
-		r.section(&file.Sections[i])
+	// Hooks come last, as they begin with what the other sections say of all of them.
+	for _, hooks := range []bool{false, true} {
+		for i := range file.Sections {
+			if _, ok := hookName(file.Sections[i].Name); ok == hooks {
+				r.section(&file.Sections[i])
+			}
+		}
 	}
-	r.checkStore()
+	r.checkStore(name)
 	r.checkBackoff()
 	r.checkHooks()
 	if len(r.mistakes) > 0 {
@@ -54,6 +60,7 @@ func Parse(name, text string) (*Settings, error) {
 // reader fills settings and gathers mistakes.
 type reader struct {
 	fields
+	all      *Hook          // what holds for every hook that does not say otherwise
 	lines    map[string]int // of "section.key", where a file has it
 	mistakes []mistake
 }
@@ -96,27 +103,33 @@ func (r *reader) section(in *ini.Section) {
 		r.unknownSection(in)
 		return
 	}
-	r.hook = nil
+	r.hook = r.all
 	if name, ok := hookName(in.Name); ok {
-		r.hook = &Hook{Name: name, line: in.Line}
-		if name == "" || len(name) > 255 {
-			r.fail(in.Line, "[%s] a hook's name has 1 to 255 bytes; write [hook:NAME]", in.Name)
-		}
+		r.hook = r.newHook(in, name)
 	}
 	for _, k := range in.Keys {
 		r.key(sec, in, k)
-	}
-	if k, ok := in.Key("src_path"); ok && r.hook != nil {
-		r.hook.pathLine = k.Line
 	}
 	for _, k := range sec.Keys {
 		if _, ok := in.Key(k.Name); !ok && k.Required {
 			r.fail(in.Line, "[%s] has no %s; %s", in.Name, k.Name, k.missing)
 		}
 	}
-	if r.hook != nil && !in.Repeated {
+	if r.hook != r.all && !in.Repeated {
 		r.Hooks = append(r.Hooks, *r.hook)
 	}
+}
+
+func (r *reader) newHook(in *ini.Section, name string) *Hook {
+	h := *r.all
+	h.Name, h.line = name, in.Line
+	if k, ok := in.Key("src_path"); ok {
+		h.pathLine = k.Line
+	}
+	if name == "" || len(name) > 255 {
+		r.fail(in.Line, "[%s] a hook's name has 1 to 255 bytes; write [hook:NAME]", in.Name)
+	}
+	return &h
 }
 
 func (r *reader) key(sec *Section, in *ini.Section, k ini.Key) {

@@ -97,14 +97,13 @@ format = %(message)s
 	want := &Settings{
 		Host: "127.0.0.1", Port: 8200, Grace: 10 * time.Second, MaxBody: 25 << 20,
 		Backoff: time.Minute, BackoffMax: time.Hour, Pace: 500 * time.Millisecond, PushTimeout: 5 * time.Second,
-		Secret: "50% # of; it",
-		File:   "webhook-repeater.db", RedisHost: "redis.local", RedisPort: 6380, RedisDB: 2, RedisPrefix: "repeater:",
+		File: "webhook-repeater.db", RedisHost: "redis.local", RedisPort: 6380, RedisDB: 2, RedisPrefix: "repeater:",
 		UnknownRouteAge: time.Hour,
 		LogFormat:       "auto",
 		Hooks: []Hook{
 			{Name: "jira created", Pattern: "/jira/issue%20created", Target: "http://jira.intranet:8080",
-				Allow: []string{"10.0.0.1", "10.1.0.0/16", "192.168.0.7"}},
-			{Name: "b", Pattern: "/b", Target: "http://jira.intranet:8080/in/put", Allow: []string{"0.0.0.0/0"}},
+				Allow: []string{"10.0.0.1", "10.1.0.0/16", "192.168.0.7"}, Secret: "50% # of; it"},
+			{Name: "b", Pattern: "/b", Target: "http://jira.intranet:8080/in/put", Allow: []string{"0.0.0.0/0"}, Secret: "50% # of; it"},
 		},
 		Ignored: []string{"loggers", "handlers", "formatters", "logger_root", "handler_console", "formatter_generic"},
 	}
@@ -152,6 +151,65 @@ format = JSON
 	}
 }
 
+// TestEachHook: what may stand in a hook and in [app] holds, in [app], for every hook
+// without its own, also for those above.
+func TestEachHook(t *testing.T) {
+	values := map[string][2]string{
+		"secret": {"50% # of; it", "other"},
+	}
+	const a = "[hook:a]\nsrc_path = /a\ndst_host = http://a\n"
+	const b = "[hook:b]\nsrc_path = /b\ndst_host = http://b\n"
+	for _, k := range eachHook {
+		v, ok := values[k.Name]
+		if !ok {
+			t.Errorf("%s: no values to try", k.Name)
+			continue
+		}
+		first, second := k.Name+" = "+v[0]+"\n", k.Name+" = "+v[1]+"\n"
+		got := parsed(t, a+b+second+"[app]\n"+first)
+		want := parsed(t, a+first+b+second)
+		if diff := cmp.Diff(want.Hooks, got.Hooks, cmpopts.IgnoreUnexported(Hook{})); diff != "" {
+			t.Errorf("%s: -in the hook +in [app]:\n%s", k.Name, diff)
+		}
+		unsaid := parsed(t, a+b)
+		for i := range unsaid.Hooks {
+			if cmp.Equal(unsaid.Hooks[i], got.Hooks[i], cmpopts.IgnoreUnexported(Hook{})) {
+				t.Errorf("%s = %s changes nothing", k.Name, v[i])
+			}
+		}
+	}
+}
+
+// TestBackoff: a default gives way to the half of the pair that the file states.
+func TestBackoff(t *testing.T) {
+	for text, want := range map[string][2]time.Duration{
+		"":                          {5 * time.Second, 5 * time.Minute},
+		"backoff_timeout = 1h\n":    {time.Hour, time.Hour},
+		"backoff_max_timeout = 2\n": {2 * time.Second, 2 * time.Second},
+		"backoff_timeout = 1\nbackoff_max_timeout = 2\n": {time.Second, 2 * time.Second},
+	} {
+		s := parsed(t, "[app]\n"+text+hook)
+		if got := [2]time.Duration{s.Backoff, s.BackoffMax}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestNotices: lines that old files have, and that do nothing, are told of and no more.
+func TestNotices(t *testing.T) {
+	got := parsed(t, "[app]\nredis_port = 6379\nredis_db = 0\n"+hook)
+	want := []string{
+		`config.ini:2: [app] redis_port has no effect without redis_host; add "redis_host = localhost" to use Redis`,
+		`config.ini:3: [app] redis_db has no effect without redis_host; add "redis_host = localhost" to use Redis`,
+	}
+	if diff := cmp.Diff(want, got.Notices); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got.Redis() != nil {
+		t.Error("a Redis is used though none is named")
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	tests := []struct {
 		name, text string
@@ -159,6 +217,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"unknown key", "[app]\nbackof_timeout = 1\n",
 			`config.ini:2: [app] unknown key "backof_timeout"; did you mean "backoff_timeout"?`},
+		{"unknown key of a hook", "[hook:b]\nsrc_path = /b\ndst_hots = http://h\ndst_host = http://h\n",
+			`config.ini:3: [hook:b] unknown key "dst_hots"; did you mean "dst_host"?`},
 		{"unknown key, no neighbour", "[log]\nverbosity = 1\n",
 			`config.ini:2: [log] unknown key "verbosity"; the keys here are level, format`},
 		{"key of another section", "[server]\nredis_host = x\n",
@@ -210,17 +270,12 @@ func TestMistakes(t *testing.T) {
 
 		{"backoff", "[app]\nbackoff_timeout = 60\nbackoff_max_timeout = 30\n",
 			`config.ini:3: [app] backoff_max_timeout 30s is shorter than backoff_timeout 1m0s; make it at least as long`},
-		{"backoff below the default", "[app]\nbackoff_max_timeout = 1\n",
-			`config.ini:2: [app] backoff_max_timeout 1s is shorter than backoff_timeout 5s; make it at least as long`},
-
 		{"two stores", "[store]\nfile = x.db\nredis_url = redis://h\n",
 			`config.ini:3: file under [store] and a Redis (lines 2 and 3) are two stores; keep one`},
 		{"two kinds of store", "[app]\nredis_host = h\n[store]\nfile = x.db\n",
 			`config.ini:4: file under [store] and a Redis (lines 4 and 2) are two stores; keep one`},
 		{"two Redises", "[app]\nredis_host = h\n[store]\nredis_url = redis://h\n",
 			`config.ini:4: redis_host under [app] and redis_url under [store] (lines 2 and 4) name two stores; keep one`},
-		{"redis_port alone", "[app]\nredis_port = 1\n",
-			`config.ini:2: [app] redis_port has no effect without redis_host; add "redis_host = localhost" to use Redis, or delete the line`},
 		{"redis_db with redis_url", "[app]\nredis_db = 1\n[store]\nredis_url = redis://h\n",
 			`config.ini:2: [app] redis_db has no effect without redis_host; write it into redis_url under [store]`},
 		{"redis_prefix alone", "[store]\nredis_prefix = x\n",
@@ -266,8 +321,6 @@ func TestMistakes(t *testing.T) {
 			`config.ini:4: [hook:b] dst_path is not a path; percent-encode its special characters`},
 		{"space in a query", "[hook:b]\nsrc_path = /b\ndst_host = http://h\ndst_path = /x?token=hunter 2\n",
 			`config.ini:4: [hook:b] dst_path has a space in its query; write it as %20`},
-		{"later change", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nconcurrency = 2\n",
-			`config.ini:4: [hook:b] unknown key "concurrency"; the keys here are src_path, src_host, dst_host, dst_path`},
 
 		{"all of them, by line", "[app]\nbackoff_timeout = x\nsecrt = hunter2\n[srver]\nport = 1\n",
 			`config.ini:2: [app] backoff_timeout "x" is not a duration; write seconds, as "5" or "0.5", or a unit, as "500ms", "90s", "5m" or "1h"` + "\n" +

@@ -15,6 +15,9 @@ type Hook struct {
 	Target  string   // what the request's path is appended to
 	Allow   []string // addresses and networks; none means everybody
 
+	// What [app] may say for every hook. Zero is unstated.
+	Secret string
+
 	line     int
 	path     string // src_path with its leading slash
 	pathLine int

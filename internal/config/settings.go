@@ -23,7 +23,6 @@ type Settings struct {
 	BackoffMax  time.Duration
 	Pace        time.Duration
 	PushTimeout time.Duration
-	Secret      string
 
 	File            string
 	RedisHost       string
@@ -38,6 +37,7 @@ type Settings struct {
 
 	Hooks   []Hook
 	Ignored []string // sections for the logging package of Python
+	Notices []string // what the file says without effect
 }
 
 // Defaults returns what holds for an empty file.
@@ -45,7 +45,7 @@ func Defaults() *Settings {
 	f := fields{Settings: new(Settings), hook: new(Hook)}
 	for _, s := range Sections {
 		for _, k := range s.Keys {
-			if k.Default == "" {
+			if k.Default == "" || isEachHook(k.Name) {
 				continue
 			}
 			if err := k.set(&f, k.Default); err != nil {
@@ -122,8 +122,8 @@ func (s *Settings) routeOptions(h Hook) []repeater.RouteOption {
 	if len(h.Allow) > 0 {
 		opts = append(opts, repeater.AllowFrom(h.Allow...))
 	}
-	if s.Secret != "" {
-		opts = append(opts, repeater.SignMD5(s.Secret))
+	if h.Secret != "" {
+		opts = append(opts, repeater.SignMD5(h.Secret))
 	}
 	return opts
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,7 +37,7 @@ var Sections = []Section{
 		{Name: "max_body", Default: "25MB", Doc: "Largest body that is accepted; a larger one is answered with 413.",
 			kind: size(func(f *fields) *int64 { return &f.MaxBody })},
 	}},
-	{Name: "app", Doc: "How requests are delivered.", Keys: []Key{
+	{Name: "app", Doc: "How requests are delivered.", Keys: slices.Concat([]Key{
 		{Name: "backoff_timeout", Default: "5s", Doc: "Pause of a destination after its first failure; it doubles with each further one.",
 			kind: positive(duration(func(f *fields) *time.Duration { return &f.Backoff }))},
 		{Name: "backoff_max_timeout", Default: "5m", Doc: "The longest that pause can get.",
@@ -49,11 +50,9 @@ var Sections = []Section{
 			kind: number(func(f *fields) *int { return &f.RedisPort }, 1, 65535)},
 		{Name: "redis_db", Default: "0", Doc: "Number of the database on redis_host.",
 			kind: number(func(f *fields) *int { return &f.RedisDB }, 0, 1<<31-1)},
-		{Name: "secret", Doc: "Sign what is forwarded, for all hooks, in the header X-REPEATER-SIG.",
-			kind: text(func(f *fields) *string { return &f.Secret }).unquoted()},
 		{Name: "push_timeout", Default: "5s", Doc: "How long storing a request may take; then the sender hears 503.",
 			kind: positive(duration(func(f *fields) *time.Duration { return &f.PushTimeout }))},
-	}},
+	}, eachHook)},
 	{Name: "store", Doc: "Where requests wait: in a file, unless a Redis is named here or under [app].", Keys: []Key{
 		{Name: "file", Default: "webhook-repeater.db", Doc: "The file. It serves one process at a time.",
 			kind: text(func(f *fields) *string { return &f.File })},
@@ -70,22 +69,29 @@ var Sections = []Section{
 		{Name: "format", Default: "auto", Doc: "auto is text on a terminal and json elsewhere.",
 			kind: oneOf(func(f *fields) *string { return &f.LogFormat }, "auto", "text", "json")},
 	}},
-	{Name: "hook:NAME", Doc: "A path, and where its requests go. NAME is yours to choose; stored requests find their hook by it.", Keys: []Key{
+	{Name: "hook:NAME", Doc: "A path, and where its requests go. NAME is yours to choose; stored requests find their hook by it.", Keys: slices.Concat([]Key{
 		{Name: "src_path", Doc: "The path to accept, exactly. Any character may stand in it as it is.",
 			Required: true, missing: `write a path, "/" for the root`, kind: srcPath()},
 		{Name: "src_host", Doc: "Who may send: addresses and networks, with commas between. Without the key, everybody.",
-			kind: networks(func(f *fields) *[]string { return &f.hook.Allow }),
-		},
+			kind: networks(func(f *fields) *[]string { return &f.hook.Allow })},
 		{Name: "dst_host", Doc: "Where requests go: http://HOST:PORT.",
 			Required: true, missing: "write where requests go, as http://HOST:PORT", kind: dstHost()},
 		{Name: "dst_path", Doc: "What to put in front of the request's path.", kind: dstPath()},
-	}},
+	}, eachHook)},
+}
+
+// eachHook are the keys of a hook that may also stand in [app], where they hold for
+// every hook without its own. What a file states nowhere, no option states: that is
+// not the same as its default, as hooks that share a destination must agree in what they state.
+var eachHook = []Key{
+	{Name: "secret", Doc: "Sign what is forwarded, in the header X-REPEATER-SIG.",
+		kind: text(func(f *fields) *string { return &f.hook.Secret }).unquoted()},
 }
 
 // fields is what the keys of the table set.
 type fields struct {
 	*Settings
-	hook *Hook // the section being read, if it is a hook
+	hook *Hook // the section being read; outside of one, what holds for every hook
 }
 
 // find returns the table's section for one of a file, or nil.
@@ -136,6 +142,10 @@ func homeOf(key string) string {
 		}
 	}
 	return ""
+}
+
+func isEachHook(key string) bool {
+	return slices.ContainsFunc(eachHook, func(k Key) bool { return k.Name == key })
 }
 
 func (s *Section) key(name string) *Key {
