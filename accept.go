@@ -82,7 +82,7 @@ func (r *Repeater) batch(req *http.Request, rt *route, body []byte) (Batch, erro
 		Method:     req.Method,
 		Host:       req.Host,
 		Path:       rawPath(req),
-		Header:     endToEnd(req.Header),
+		Header:     r.travelling(req),
 		RemoteAddr: req.RemoteAddr,
 		TLS:        req.TLS != nil,
 		Body:       body,

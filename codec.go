@@ -13,7 +13,7 @@ type Request struct {
 	Host       string      // the Host it was sent to
 	Path       string      // raw: percent-encoded as sent
 	Query      string      // raw, with its leading "?"; "" if there was none
-	Header     http.Header // without hop-by-hop headers
+	Header     http.Header // without hop-by-hop headers; with Via as it is to be sent on
 	RemoteAddr string      // of the connection it came on
 	TLS        bool        // whether that connection was encrypted
 	Body       []byte

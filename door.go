@@ -2,10 +2,12 @@ package repeater
 
 import (
 	"errors"
+	"io"
 	"net/http"
-	"net/netip"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // admit checks everything that can be known before the body: whoever fails costs us
@@ -16,79 +18,138 @@ func (r *Repeater) admit(w http.ResponseWriter, req *http.Request) (*route, bool
 	if !ok {
 		if allowed := r.cfg.router.Allowed(req.Host, path); len(allowed) > 0 {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			turnAway(w, http.StatusMethodNotAllowed)
+			r.turnAway(w, req, nil, http.StatusMethodNotAllowed)
 			return nil, false
 		}
-		turnAway(w, http.StatusNotFound)
+		r.turnAway(w, req, nil, http.StatusNotFound)
 		return nil, false
 	}
 	if req.URL.Opaque != "" || r.cfg.router.Ambiguous(req.Method, req.Host, path, i) {
-		turnAway(w, http.StatusBadRequest)
+		r.turnAway(w, req, nil, http.StatusBadRequest)
 		return nil, false
 	}
 	rt := r.cfg.routes[i]
-	if !rt.allows(req.RemoteAddr) {
-		r.cfg.log.Debug("sender not allowed", "route", rt.name, "from", req.RemoteAddr)
-		turnAway(w, http.StatusForbidden)
-		return nil, false
-	}
-	if req.ContentLength > r.cfg.maxBody {
-		r.tooLarge(w, rt)
+	if status := r.objection(req, rt); status != 0 {
+		r.turnAway(w, req, rt, status)
 		return nil, false
 	}
 	return rt, true
 }
 
-// readBody reads all of the body. A body that ends early, or whose reading fails in any other way, is
+// objection returns the status for a request that its route does not take, else 0.
+func (r *Repeater) objection(req *http.Request, rt *route) int {
+	switch {
+	case !r.allows(req, rt):
+		return http.StatusForbidden
+	case headerSize(req) > r.cfg.maxHeader:
+		return http.StatusRequestHeaderFieldsTooLarge
+	case passes(req.Header) >= maxPasses:
+		return http.StatusLoopDetected
+	case req.ContentLength > r.cfg.maxBody:
+		return http.StatusRequestEntityTooLarge
+	}
+	return 0
+}
+
+// allows tells whether the request comes from where the route's senders are.
+func (r *Repeater) allows(req *http.Request, rt *route) bool {
+	if rt.allow == nil {
+		return true
+	}
+	from, ok := clientAddr(peerAddr(req.RemoteAddr), req.Header, r.cfg.proxies)
+	return ok && rt.allow.contain(from)
+}
+
+// headerSize is about what the request line and the headers take on the wire.
+func headerSize(req *http.Request) int64 {
+	const separators = len(": \r\n")
+	n := len(req.Method) + len(req.RequestURI) + len(req.Host)
+	for name, values := range req.Header {
+		n += len(values) * (len(name) + separators)
+		for _, v := range values {
+			n += len(v)
+		}
+	}
+	return int64(n)
+}
+
+// travelling returns the headers to store. What a proxy says of the way to it counts only
+// if the proxy is trusted; then it stands instead of what we would say.
+func (r *Repeater) travelling(req *http.Request) http.Header {
+	h := endToEnd(req.Header)
+	if len(r.cfg.proxies) == 0 || !r.cfg.proxies.contain(peerAddr(req.RemoteAddr)) {
+		delete(h, headerProto)
+		delete(h, headerHost)
+	}
+	addVia(h, req.ProtoMajor)
+	return h
+}
+
+// readBody reads all of the body, from what stands for req.Body. A body that ends early, or whose reading fails in any other way, is
 // never taken for a whole one.
-func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, rt *route) ([]byte, bool) {
+func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, from io.ReadCloser, rt *route) ([]byte, bool) {
 	if req.Body == nil || req.Body == http.NoBody && req.ContentLength <= 0 {
 		return nil, true
 	}
-	body, err := readAll(http.MaxBytesReader(w, req.Body, r.cfg.maxBody), req.ContentLength)
+	rc := http.NewResponseController(w)
+	limited := r.limitReading(rc, req)
+	body, err := readAll(http.MaxBytesReader(w, from, r.cfg.maxBody), req.ContentLength)
+	if limited {
+		_ = rc.SetReadDeadline(time.Time{}) // or it would end the request while it is stored
+	}
 	if err == nil && req.ContentLength >= 0 && int64(len(body)) != req.ContentLength {
 		err = errors.New("the body is not as long as its Content-Length")
 	}
-	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
-	case err == nil:
+	if err == nil {
 		return body, true
+	}
+	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
 	case tooLarge:
-		r.tooLarge(w, rt)
+		r.turnAway(w, req, rt, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, errNoMemory):
 		notNow(w, "cannot take the request now")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.turnAway(w, req, rt, http.StatusRequestTimeout)
 	default:
-		r.cfg.log.Debug("body could not be read", "route", rt.name, "error", err)
-		turnAway(w, http.StatusBadRequest)
+		r.turnAway(w, req, rt, http.StatusBadRequest)
 	}
 	return nil, false
 }
 
-func (r *Repeater) tooLarge(w http.ResponseWriter, rt *route) {
-	r.cfg.log.Warn("body too large", "route", rt.name, "limit", r.cfg.maxBody)
-	w.Header().Set("Connection", "close")
-	http.Error(w, "the body is larger than "+strconv.FormatInt(r.cfg.maxBody, 10)+" bytes", http.StatusRequestEntityTooLarge)
-}
-
-// turnAway closes the connection, so that a body nobody wants is not read.
-func turnAway(w http.ResponseWriter, status int) {
-	w.Header().Set("Connection", "close")
-	http.Error(w, http.StatusText(status), status)
-}
-
-// allows tells whether the connection comes from where the route's senders are.
-func (rt *route) allows(remote string) bool {
-	if rt.allow == nil {
-		return true
-	}
-	from, err := netip.ParseAddrPort(remote)
-	if err != nil {
+// limitReading sets a deadline for the body, unless the server has a shorter one.
+func (r *Repeater) limitReading(rc *http.ResponseController, req *http.Request) bool {
+	srv, _ := req.Context().Value(http.ServerContextKey).(*http.Server)
+	if srv != nil && srv.ReadTimeout > 0 && srv.ReadTimeout <= r.cfg.readTimeout {
 		return false
 	}
-	addr := from.Addr().Unmap().WithZone("")
-	for _, p := range rt.allow {
-		if p.Contains(addr) {
-			return true
-		}
+	err := rc.SetReadDeadline(time.Now().Add(r.cfg.readTimeout))
+	if err != nil {
+		r.noDeadline.Do(func() {
+			r.cfg.log.Debug("slow bodies are not cut off: the server, or middleware, offers no read deadline")
+		})
 	}
-	return false
+	return err == nil
+}
+
+// turnAway answers a request that is not taken, of rt unless that is not known. It closes
+// the connection, so that a body nobody wants is not read; over HTTP/2 the end of the
+// stream does the same.
+func (r *Repeater) turnAway(w http.ResponseWriter, req *http.Request, rt *route, status int) {
+	name, text := "", http.StatusText(status)
+	if rt != nil {
+		name = rt.name
+	}
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		text = "the body is larger than " + strconv.FormatInt(r.cfg.maxBody, 10) + " bytes"
+		r.cfg.log.Warn("body too large", "route", name, "from", req.RemoteAddr, "limit", r.cfg.maxBody)
+	case http.StatusLoopDetected:
+		r.cfg.log.Error("request goes in a circle of repeaters", "route", name)
+	default:
+		r.cfg.log.Debug("turned away", "route", name, "from", req.RemoteAddr, "status", status)
+	}
+	if req.ProtoMajor < 2 {
+		w.Header().Set("Connection", "close")
+	}
+	http.Error(w, text, status)
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -14,18 +16,30 @@ import (
 	"github.com/webhook-repeater/repeater"
 )
 
+// ours are the headers that we add, or that belong to the hop.
+var ours = []string{
+	"Host", "Content-Length", "Repeater-Id", "Repeater-Attempt", "Repeater-Received",
+	"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via",
+}
+
 // travelled returns the headers of a delivery that are neither of the hop nor ours,
 // and checks those that are.
 func travelled(t *testing.T, r wireRequest, id string) []string {
 	t.Helper()
-	for name, want := range map[string]string{"Repeater-Id": id, "Repeater-Attempt": "1"} {
+	for name, want := range map[string]string{
+		"Repeater-Id": id, "Repeater-Attempt": "1", "X-Forwarded-For": "127.0.0.1",
+		"X-Forwarded-Proto": "http", "X-Forwarded-Host": "in.example", "Via": "1.1 webhook-repeater",
+	} {
 		if got := r.values(name); !cmp.Equal(got, []string{want}) {
 			t.Errorf("%s is %q, want only %q", name, got, want)
 		}
 	}
+	if at, err := time.Parse(time.RFC3339, r.value("Repeater-Received")); err != nil || time.Since(at).Abs() > time.Hour {
+		t.Errorf("Repeater-Received is %q, want the time", r.value("Repeater-Received"))
+	}
 	return slices.DeleteFunc(r.header, func(h string) bool {
 		name, _, _ := strings.Cut(h, ":")
-		return slices.Contains([]string{"Host", "Content-Length", "Repeater-Id", "Repeater-Attempt"}, name)
+		return slices.Contains(ours, name)
 	})
 }
 
@@ -49,9 +63,8 @@ func TestForwardedHeaders(t *testing.T) {
 			[]string{"X-Empty: ", "X-Bytes: \xc3\xa9\xff|%zz;\"", "X_under: 1"}},
 		{"what the sender accepts", []string{"Accept-Encoding: br", "Accept: text/*"}, []string{"Accept-Encoding: br", "Accept: text/*"}},
 		{"credentials", []string{"Authorization: Bearer x", "X-Gitlab-Token: y"}, []string{"Authorization: Bearer x", "X-Gitlab-Token: y"}},
-		{"forwarded by a proxy before us",
-			[]string{"X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 x"},
-			[]string{"X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 x"}},
+		{"what a proxy before us says that we do not", []string{"Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1"},
+			[]string{"Forwarded: for=192.0.2.1", "X-Real-Ip: 192.0.2.1"}},
 		{"idempotency keys", []string{"Idempotency-Key: 1", "X-Idempotency-Key: 2"}, []string{"Idempotency-Key: 1", "X-Idempotency-Key: 2"}},
 		{"hop-by-hop",
 			[]string{"Connection: keep-alive, TE", "Keep-Alive: timeout=5", "TE: trailers", "Trailer: X-T", "Upgrade: websocket",
@@ -61,7 +74,10 @@ func TestForwardedHeaders(t *testing.T) {
 			[]string{"Connection: X-One,  x-two ", "Connection: ,x-THREE,", "X-One: 1", "X-Two: 2", "X-Three: 3", "X-Four: 4"},
 			[]string{"X-Four: 4"}},
 		{"expecting 100", []string{"Expect: 100-continue", "X-End: 1"}, []string{"X-End: 1"}},
-		{"our names", []string{"Repeater-Id: forged", "repeater-id: again", "Repeater-Attempt: 99"}, nil},
+		{"our names", []string{"Repeater-Id: forged", "repeater-id: again", "Repeater-Attempt: 99", "REPEATER-RECEIVED: 1999-01-01T00:00:00Z"}, nil},
+		{"our names, of no trusted proxy", []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: forged", "X-Forwarded-Host: again"}, nil},
+		{"near our names", []string{"Repeater-Idea: 1", "X-Forwarded-Port: 1", "X-Repeater-Id: 1"},
+			[]string{"Repeater-Idea: 1", "X-Forwarded-Port: 1", "X-Repeater-Id: 1"}},
 		{"a signature that nobody replaces", []string{"X-REPEATER-SIG: abc"}, []string{"X-Repeater-Sig: abc"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -96,6 +112,85 @@ func byName(lines []string) []string {
 		return strings.Compare(a, b)
 	})
 	return out
+}
+
+// TestAddedBehindOthers: what a proxy has said before us stays, and ours comes last.
+func TestAddedBehindOthers(t *testing.T) {
+	t.Parallel()
+	trusting := repeater.TrustProxies("127.0.0.1")
+	for _, tt := range []struct {
+		name string
+		opt  repeater.Option
+		sent []string
+		want map[string][]string
+	}{
+		{"nothing", nil, nil, map[string][]string{"X-Forwarded-For": {"127.0.0.1"}}},
+		{"one address", nil, []string{"X-Forwarded-For: 192.0.2.1"}, map[string][]string{"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}}},
+		{"lines become one", nil, []string{"X-Forwarded-For: 192.0.2.1, 192.0.2.2", "X-Forwarded-For: 192.0.2.3"},
+			map[string][]string{"X-Forwarded-For": {"192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1"}}},
+		{"nonsense stays", nil, []string{"X-Forwarded-For: a,,b"}, map[string][]string{"X-Forwarded-For": {"a,,b, 127.0.0.1"}}},
+		{"an empty line", nil, []string{"X-Forwarded-For:"}, map[string][]string{"X-Forwarded-For": {", 127.0.0.1"}}},
+		{"named by Connection", nil, []string{"X-Forwarded-For: 192.0.2.1", "Connection: X-Forwarded-For, Via", "Via: 1.1 x"},
+			map[string][]string{"X-Forwarded-For": {"127.0.0.1"}, "Via": {"1.1 webhook-repeater"}}},
+		{"via", nil, []string{"Via: 1.0 fred, 1.1 p.example"}, map[string][]string{"Via": {"1.0 fred, 1.1 p.example", "1.1 webhook-repeater"}}},
+		{"proto and host, not trusted", nil, []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: a.example"},
+			map[string][]string{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"in.example"}}},
+		{"proto and host, trusted", trusting, []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: a.example"},
+			map[string][]string{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"a.example"}}},
+		{"neither, trusted", trusting, nil, map[string][]string{"X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"in.example"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dest := newDestination(t, answerOK)
+			addr := listen(t, deliver(t, tt.opt, repeater.Route("/", dest.url("/in"))))
+			if got := sendRaw(t, addr, post("/x", "x", tt.sent...)); got.status != 200 {
+				t.Fatalf("got %d, want 200", got.status)
+			}
+			got := dest.next(t)
+			for name, want := range tt.want {
+				if diff := cmp.Diff(want, got.values(name)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestForwardedForOfOddConnections: whatever stands rightmost is ours.
+func TestForwardedForOfOddConnections(t *testing.T) {
+	t.Parallel()
+	dest := newDestination(t, answerOK)
+	rp := deliver(t, repeater.Route("/", dest.url("/in")))
+	for remote, want := range map[string]string{
+		"@": "forged, unknown", "": "forged, unknown", "nowhere": "forged, unknown",
+		"[2001:db8::1]:80": "forged, 2001:db8::1", "[::ffff:192.0.2.1]:80": "forged, 192.0.2.1", "[fe80::1%eth0]:80": "forged, fe80::1",
+	} {
+		w := try(rp, "POST", "/x", func(r *http.Request) {
+			r.RemoteAddr = remote
+			r.Header.Set("X-Forwarded-For", "forged")
+		})
+		wantStatus(t, w, 200)
+		if got := dest.next(t).values("X-Forwarded-For"); !cmp.Equal(got, []string{want}) {
+			t.Errorf("%q: X-Forwarded-For is %q, want %q", remote, got, want)
+		}
+	}
+}
+
+func TestKeepHost(t *testing.T) {
+	t.Parallel()
+	dest := newDestination(t, answerOK)
+	rp := deliver(t, repeater.Route("/", dest.url("/in"), repeater.KeepHost()))
+	addr := listen(t, rp)
+	for _, host := range []string{"in.example", "in.example:8100", "[2001:db8::1]:80", "IN.example"} {
+		sendRaw(t, addr, "POST /x HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 1\r\n\r\nx")
+		if got := dest.next(t).values("Host"); !cmp.Equal(got, []string{host}) {
+			t.Errorf("Host is %q, want the sender's, %q", got, host)
+		}
+	}
+	wantStatus(t, try(rp, "POST", "/x", func(r *http.Request) { r.Host = "" }), 200)
+	if got := dest.next(t).value("Host"); got != dest.addr {
+		t.Errorf("Host of a request without one is %q, want the destination's", got)
+	}
 }
 
 func TestUserinfoBecomesAuthorization(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -21,6 +20,8 @@ const (
 	defaultDrain       = 10 * time.Second
 	defaultPushTimeout = 5 * time.Second
 	defaultMaxBody     = 25 << 20
+	defaultMaxHeader   = 64 << 10
+	defaultReadTimeout = 30 * time.Second
 	defaultOrphanAge   = time.Hour
 )
 
@@ -42,6 +43,9 @@ type config struct {
 	drain       time.Duration
 	pushTimeout time.Duration
 	maxBody     int64
+	maxHeader   int64
+	readTimeout time.Duration
+	proxies     prefixes
 	orphanAge   time.Duration
 	keepDead    time.Duration
 	bound       Bound
@@ -77,8 +81,9 @@ type route struct {
 	name     string
 	dests    []destination
 	keepPath bool
-	allow    []netip.Prefix // nil: everybody
-	md5      []byte         // nil: unsigned
+	keepHost bool
+	allow    prefixes // nil: everybody
+	md5      []byte   // nil: unsigned
 	errs     []error
 
 	lane        laneSettings // as far as the route states them
@@ -165,6 +170,34 @@ func WithMaxBody(bytes int64) Option {
 	}
 }
 
+// WithMaxHeader sets how many bytes the request line and headers of a request may have;
+// more get 431. By then net/http has read them: a server of your own bounds what it
+// reads with [http.Server.MaxHeaderBytes], whose default is 1 MiB. All of them are stored
+// and forwarded. The default, also for 0, is 64 KiB. The last one holds.
+func WithMaxHeader(bytes int64) Option {
+	return func(c *config) {
+		if bytes < 0 {
+			c.fail("WithMaxHeader: %d is negative", bytes)
+		}
+		c.maxHeader = bytes
+	}
+}
+
+// WithReadTimeout sets how long a sender may take for the body of its request; slower ones
+// get 408, so that they cannot hold connections and memory for ever. It sets and clears
+// the connection's read deadline, unless [http.Server.ReadTimeout] is shorter. Where middleware
+// hides the connection (see [http.ResponseController]) there is no such bound. It does not
+// bound the headers: that is [http.Server.ReadHeaderTimeout]. The default, also for
+// 0, is 30 s. The last one holds.
+func WithReadTimeout(d time.Duration) Option {
+	return func(c *config) {
+		if d < 0 {
+			c.fail("WithReadTimeout: %v is negative", d)
+		}
+		c.readTimeout = d
+	}
+}
+
 // WithUnknownRouteAge sets how long messages of a route that no live process knows
 // wait in a store that several processes share, before they become dead letters.
 // The default, also for 0, is 1 h. (In the file store there is no other process to wait
@@ -206,6 +239,8 @@ func (c *config) setDefaults() {
 	c.drain = cmp.Or(c.drain, defaultDrain)
 	c.pushTimeout = cmp.Or(c.pushTimeout, defaultPushTimeout)
 	c.maxBody = cmp.Or(c.maxBody, defaultMaxBody)
+	c.maxHeader = cmp.Or(c.maxHeader, defaultMaxHeader)
+	c.readTimeout = cmp.Or(c.readTimeout, defaultReadTimeout)
 	c.orphanAge = cmp.Or(c.orphanAge, defaultOrphanAge)
 	c.keepDead = cmp.Or(c.keepDead, defaultKeepDead)
 	c.bound.Messages = cmp.Or(c.bound.Messages, defaultBound.Messages)

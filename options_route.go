@@ -61,6 +61,14 @@ func KeepPath() RouteOption {
 	return func(rt *route) { rt.keepPath = true }
 }
 
+// KeepHost sends the request's own Host header instead of the target's. The
+// connection still goes to the target, but a destination that serves several sites
+// picks one by a name that the sender has chosen: state the host in the pattern
+// ("hooks.example.com/jira") where that matters.
+func KeepHost() RouteOption {
+	return func(rt *route) { rt.keepHost = true }
+}
+
 // AllowFrom accepts requests from these addresses or networks only ("10.1.2.3",
 // "10.0.0.0/8", "fd00::/8"); others get 403. The address is that of the
 // connection: behind a reverse proxy it is the proxy's, and headers are not

@@ -70,6 +70,9 @@ var mistakes = []struct {
 	{"more than the mapped addresses", []repeater.Option{repeater.Route("/x", anywhere, repeater.AllowFrom("::ffff:0.0.0.0/90"))}, []string{`"/x"`, "AllowFrom", "IPv4"}},
 	{"no network at all", []repeater.Option{repeater.Route("/x", anywhere, repeater.AllowFrom())}, []string{`"/x"`, "AllowFrom"}},
 
+	{"not a proxy", []repeater.Option{good(), repeater.TrustProxies("10.0.0.1", "proxy.example")}, []string{"TrustProxies", `"proxy.example"`}},
+	{"no proxy at all", []repeater.Option{good(), repeater.TrustProxies()}, []string{"TrustProxies"}},
+
 	{"empty secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.SignMD5(""))}, []string{`"/x"`, "SignMD5", "empty"}},
 	{"negative pace", []repeater.Option{repeater.Route("/x", anywhere, repeater.Pace(-time.Second))}, []string{`"/x"`, "Pace", "-1s"}},
 	{"differing paces",
@@ -90,6 +93,8 @@ var mistakes = []struct {
 	{"negative drain", []repeater.Option{good(), repeater.WithDrain(-1)}, []string{"WithDrain", "-1ns"}},
 	{"negative push timeout", []repeater.Option{good(), repeater.WithPushTimeout(-time.Minute)}, []string{"WithPushTimeout", "-1m0s"}},
 	{"negative body", []repeater.Option{good(), repeater.WithMaxBody(-7)}, []string{"WithMaxBody", "-7"}},
+	{"negative header", []repeater.Option{good(), repeater.WithMaxHeader(-7)}, []string{"WithMaxHeader", "-7"}},
+	{"negative read timeout", []repeater.Option{good(), repeater.WithReadTimeout(-time.Minute)}, []string{"WithReadTimeout", "-1m0s"}},
 	{"negative age", []repeater.Option{good(), repeater.WithUnknownRouteAge(-time.Hour)}, []string{"WithUnknownRouteAge", "-1h0m0s"}},
 	{"negative first pause", []repeater.Option{good(), repeater.WithBackoff(-time.Second, 0)}, []string{"WithBackoff", "-1s"}},
 	{"negative longest pause", []repeater.Option{good(), repeater.WithBackoff(0, -time.Second)}, []string{"WithBackoff", "-1s"}},
@@ -271,7 +276,7 @@ func TestGoodOptions(t *testing.T) {
 	const second = time.Second
 	for name, opts := range map[string][]repeater.Option{
 		"zeros": {good(), repeater.WithBackoff(0, 0), repeater.WithDrain(0), repeater.WithPushTimeout(0), repeater.WithMaxBody(0),
-			repeater.WithUnknownRouteAge(0)},
+			repeater.WithMaxHeader(0), repeater.WithReadTimeout(0), repeater.WithUnknownRouteAge(0)},
 		"long first pause":   {good(), repeater.WithBackoff(time.Hour, 0)},
 		"equal pauses":       {good(), repeater.WithBackoff(second, second)},
 		"last pause holds":   {good(), repeater.WithBackoff(time.Hour, second), repeater.WithBackoff(second, time.Hour)},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -39,8 +40,11 @@ func (r *Repeater) outgoing(m Claimed) (*http.Request, error) {
 		Header:        in.Header,
 		ContentLength: int64(len(in.Body)),
 	}
+	if rt.keepHost { // which is "" for HTTP/1.0 without one, and then means the target's
+		req.Host = in.Host
+	}
 	setBody(req, in.Body)
-	setHeaders(req, rt, dest, m, in.Body)
+	setHeaders(req, rt, dest, m, in)
 	return req, nil
 }
 
@@ -67,20 +71,55 @@ type storedBody struct {
 // Close does nothing.
 func (*storedBody) Close() error { return nil }
 
-func setHeaders(req *http.Request, rt *route, dest destination, m Claimed, body []byte) {
+// setHeaders adds what is ours; the values share one array.
+func setHeaders(req *http.Request, rt *route, dest destination, m Claimed, in *Request) {
 	h := req.Header
-	h[headerID] = []string{m.Key.ID}
-	h[headerAttempt] = []string{strconv.Itoa(m.Attempts + 1)}
+	values := make([]string, 0, 8)
+	set := func(name, value string) {
+		n := len(values)
+		values = append(values, value)
+		h[name] = values[n : n+1 : n+1]
+	}
+	set(headerID, m.Key.ID)
+	set(headerAttempt, strconv.Itoa(m.Attempts+1))
+	set(headerReceived, m.Received.UTC().Format(receivedForm))
+	set(headerFor, forwardedFor(h[headerFor], in.RemoteAddr))
+	if h[headerHost] == nil && in.Host != "" {
+		set(headerHost, in.Host)
+	}
+	if h[headerProto] == nil {
+		set(headerProto, scheme(in.TLS))
+	}
 	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{""} // or net/http adds its own
+		set("User-Agent", "") // or net/http adds its own
 	}
 	if rt.md5 != nil {
-		h[headerMD5] = []string{signMD5(rt.md5, h, body)}
+		set(headerMD5, signMD5(rt.md5, h, in.Body))
 	}
 	if u := dest.url.User; u != nil && h["Authorization"] == nil {
 		password, _ := u.Password()
 		req.SetBasicAuth(u.Username(), password)
 	}
+}
+
+// forwardedFor appends the sender's address to all that came before, in one line: a
+// receiver that looks at the first line only must not see what a sender forged.
+func forwardedFor(before []string, remote string) string {
+	from := "unknown" // as of a Unix socket
+	if ap, err := netip.ParseAddrPort(remote); err == nil {
+		from = ap.Addr().Unmap().WithZone("").String()
+	}
+	if len(before) == 0 {
+		return from
+	}
+	return strings.Join(before, ", ") + ", " + from
+}
+
+func scheme(encrypted bool) string {
+	if encrypted {
+		return "https"
+	}
+	return "http"
 }
 
 // address is where a request goes: target's path, then the request's if wanted;

@@ -9,9 +9,15 @@
 //
 // The 200 is the promise: it is said only when the request is stored, by default
 // in a file and fsynced. Messages for one destination are delivered in the
-// order in which they came, at least once, each attempt with the
-// headers Repeater-Id and Repeater-Attempt. What the destination refuses for good is
+// order in which they came, at least once. What the destination refuses for good is
 // kept as a dead letter.
+//
+// Method, path, query, body and headers arrive as they were sent; hop-by-hop headers and
+// trailers do not, and header names lose their case and their order (not that of the values
+// of one name). Each attempt has besides the headers Repeater-Id, Repeater-Attempt,
+// Repeater-Received (when the request was accepted), Via, X-Forwarded-For, X-Forwarded-Proto and
+// X-Forwarded-Host. Of these, a sender's own Via and X-Forwarded-For are
+// continued, the others replaced.
 package repeater
 
 import (
@@ -42,9 +48,10 @@ type Repeater struct {
 	stop    context.CancelFunc
 	closed  bool
 
-	idle    idleWarning
-	memory  doorBudget // for bodies
-	waiters waiters
+	idle       idleWarning
+	memory     doorBudget // for bodies
+	waiters    waiters
+	noDeadline sync.Once // says that a slow body cannot be cut off
 }
 
 // New makes a Repeater. It does no I/O and never panics: what is wrong with the
@@ -134,10 +141,12 @@ func (r *Repeater) usable() error {
 //
 // Other answers: 400 for a body that ends early and for a path that means another
 // route once cleaned, 403 for a sender that [AllowFrom] does not name, 404 and 405 where no
-// route matches, 413 for too large a body, 500 for a Repeater with mistakes in its
-// options, and 503 with Retry-After when the store does not take it, or after Close. After a 503 the
+// route matches, 408 for a body that takes too long, 413 and 431 for too large a body or header, 500 for a
+// Repeater with mistakes in its options, 503 with Retry-After when the store does not take it, or after
+// Close, and 508 for what has come through five repeaters. After a 503 the
 // request may be stored all the same, if the store's answer was lost; it
-// is then delivered.
+// is then delivered. Whom an early check turns away is not asked for the body, and the
+// connection is closed.
 //
 // Once the body is read, the sender's going away changes nothing.
 func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -161,8 +170,7 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer m.release()
-	req.Body = m
-	body, ok := r.readBody(w, req, rt)
+	body, ok := r.readBody(w, req, m, rt)
 	if !ok {
 		return
 	}

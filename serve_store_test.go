@@ -114,7 +114,7 @@ func TestStoredRequest(t *testing.T) {
 	}
 	want := &repeater.Request{
 		Method: "PATCH", Host: "In.Example:81", Path: "/hooks/%41//b", Query: "?x=%zz",
-		Header: http.Header{"X-A": {"1", "2"}}, Body: []byte("\x00\xff\n"),
+		Header: http.Header{"X-A": {"1", "2"}, "Via": {"1.1 webhook-repeater"}}, Body: []byte("\x00\xff\n"),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(repeater.Request{}, "RemoteAddr")); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)

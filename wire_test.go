@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -348,4 +349,12 @@ func (b *logBuffer) waitFor(t *testing.T, what string, reached func(log string) 
 			t.Fatalf("waited %v for %s in the log:\n%s", patience, what, b)
 		}
 	}
+}
+
+func mustURL(s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }

@@ -1,0 +1,14 @@
+package repeater
+
+import (
+	"net/http"
+	"net/netip"
+)
+
+// ClientAddr is the pure function behind TrustProxies.
+func ClientAddr(peer netip.Addr, h http.Header, trusted []netip.Prefix) (netip.Addr, bool) {
+	return clientAddr(peer, h, trusted)
+}
+
+// EndToEnd is the filter of hop-by-hop headers.
+func EndToEnd(h http.Header) http.Header { return endToEnd(h) }
