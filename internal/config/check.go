@@ -1,6 +1,12 @@
 package config
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
 
 // checkStore finds two stores where there can be one, and none where a key
 // speaks of one.
@@ -41,6 +47,29 @@ func (r *reader) checkBackoff() {
 	}
 }
 
+// headers is more than those of one request take.
+const headers = 1 << 20
+
+// checkMemory makes sure that the largest request fits. A default gives way to it.
+func (r *reader) checkMemory() {
+	for _, m := range []struct {
+		section, key string
+		size         *int64
+	}{
+		{"server", "accept_memory", &r.AcceptMemory},
+		{"app", "deliver_memory", &r.DeliverMemory},
+	} {
+		least := r.MaxBody + headers
+		switch line := r.lines[m.section+"."+m.key]; {
+		case *m.size >= least:
+		case line == 0:
+			*m.size = least
+		default:
+			r.fail(line, "[%s] %s has no room for one body of max_body and its headers; make it at least %d", m.section, m.key, least)
+		}
+	}
+}
+
 func (r *reader) checkHooks() {
 	if len(r.Hooks) == 0 {
 		r.fail(0, "there is no hook; add a section [hook:NAME] with src_path and dst_host")
@@ -62,4 +91,48 @@ func (r *reader) checkHooks() {
 		}
 		byPath[h.path] = h
 	}
+}
+
+// checkLanes holds against each other what hooks say of a lane they share.
+func (r *reader) checkLanes() {
+	type lane struct{ concurrent, strict *Hook }
+	lanes := make(map[string]lane)
+	for i := range r.Hooks {
+		h := &r.Hooks[i]
+		name, ok := h.lane()
+		if !ok {
+			continue
+		}
+		l := lanes[name]
+		if l.concurrent == nil && h.Concurrency > 0 {
+			l.concurrent = h
+		}
+		if l.strict == nil && h.Strict {
+			l.strict = h
+		}
+		lanes[name] = l
+		if h.Concurrency > 0 && h.Concurrency != l.concurrent.Concurrency {
+			r.fail(r.lineOf(h, "concurrency"), "[hook:%s] concurrency %d differs from the %d of [hook:%s], which has the same destination; write the same number, or give one of them a lane",
+				h.Name, h.Concurrency, l.concurrent.Concurrency, l.concurrent.Name)
+		}
+		if s, c := l.strict, l.concurrent; s != nil && c != nil && c.Concurrency > 1 && (s == h || c == h) {
+			r.fail(r.lineOf(s, "strict"), "[hook:%s] strict contradicts the concurrency %d of [hook:%s], as a strict destination gets one request after the other; keep one of the two",
+				s.Name, c.Concurrency, c.Name)
+		}
+	}
+}
+
+// lane names what a hook shares with others; false if its destination has a mistake.
+func (h *Hook) lane() (string, bool) {
+	u, err := url.Parse(h.Target)
+	if err != nil || h.Target == "" {
+		return "", false
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return u.Scheme + "://" + strings.ToLower(net.JoinHostPort(u.Hostname(), port)) + " " + h.Lane, true
+}
+
+// lineOf is where a hook has its value from.
+func (r *reader) lineOf(h *Hook, key string) int {
+	return cmp.Or(r.lines[h.section+"."+key], r.lines["app."+key], h.line)
 }

@@ -30,11 +30,8 @@ func Load(path string) (*Settings, error) {
 // Parse reads the text of a file; name is what its mistakes begin with.
 func Parse(name, text string) (*Settings, error) {
 	file, mistakes := ini.Parse(text)
-	r := reader{
-		fields: fields{Settings: Defaults()},
-		all:    new(Hook),
-		lines:  make(map[string]int),
-	}
+	r := reader{fields: defaults(), lines: make(map[string]int)}
+	r.all = r.hook
 	for _, m := range mistakes {
 		if !isPythonLogging(m.Section) {
 			r.mistakes = append(r.mistakes, mistake{m.Line, m.Text})
@@ -50,7 +47,9 @@ func Parse(name, text string) (*Settings, error) {
 	}
 	r.checkStore(name)
 	r.checkBackoff()
+	r.checkMemory()
 	r.checkHooks()
+	r.checkLanes()
 	if len(r.mistakes) > 0 {
 		return nil, r.err(name)
 	}
@@ -110,6 +109,9 @@ func (r *reader) section(in *ini.Section) {
 	for _, k := range in.Keys {
 		r.key(sec, in, k)
 	}
+	if k, ok := in.Key("retry_status"); ok && r.hook.Success == "any" {
+		r.fail(k.Line, "[%s] retry_status has no effect with success = any; keep one of the two", in.Name)
+	}
 	for _, k := range sec.Keys {
 		if _, ok := in.Key(k.Name); !ok && k.Required {
 			r.fail(in.Line, "[%s] has no %s; %s", in.Name, k.Name, k.missing)
@@ -122,7 +124,7 @@ func (r *reader) section(in *ini.Section) {
 
 func (r *reader) newHook(in *ini.Section, name string) *Hook {
 	h := *r.all
-	h.Name, h.line = name, in.Line
+	h.Name, h.section, h.line = name, in.Name, in.Line
 	if k, ok := in.Key("src_path"); ok {
 		h.pathLine = k.Line
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Hook is one path and where its requests go.
@@ -15,9 +16,20 @@ type Hook struct {
 	Target  string   // what the request's path is appended to
 	Allow   []string // addresses and networks; none means everybody
 
-	// What [app] may say for every hook. Zero is unstated.
-	Secret string
+	// What [app] may say for every hook.
+	Concurrency int // 0 where nothing is said
+	OrderBy     string
+	Strict      bool
+	Lane        string
+	MaxAge      time.Duration
+	MaxAttempts int // 0 is no bound
+	RetryStatus []string
+	Success     string
+	Dedupe      string
+	PassThrough time.Duration
+	Secret      string
 
+	section  string // its header
 	line     int
 	path     string // src_path with its leading slash
 	pathLine int

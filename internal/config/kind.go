@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/webhook-repeater/repeater/internal/orderkey"
 )
 
 // kind is what a key's value may be. The errors of set follow upon the key's
@@ -212,4 +214,88 @@ func isNetwork(s string) bool {
 	}
 	p, err := netip.ParsePrefix(s)
 	return err == nil && (!p.Addr().Is4In6() || p.Bits() >= 96)
+}
+
+func yesNo(to func(*fields) *bool) kind {
+	words := []string{"yes", "no", "true", "false", "on", "off", "1", "0"}
+	return kind{Kind: "yes or no", set: func(f *fields, v string) error {
+		i := slices.Index(words, strings.ToLower(v))
+		if i < 0 {
+			return errors.New("is neither; write yes or no")
+		}
+		*to(f) = i%2 == 0
+		return nil
+	}}
+}
+
+// orNone also takes "none", with which a hook refuses what [app] gives to all.
+func orNone[T any](to func(*fields) *T, of func(func(*fields) *T) kind) kind {
+	k := of(to)
+	set := k.set
+	k.Kind += ", or none"
+	k.set = func(f *fields, v string) error {
+		if strings.EqualFold(v, "none") {
+			*to(f) = *new(T)
+			return nil
+		}
+		return set(f, v)
+	}
+	return k
+}
+
+func attempts(to func(*fields) *int) kind {
+	return kind{Kind: "number", set: func(f *fields, v string) error {
+		if err := number(to, 1, 1_000_000).set(f, v); err != nil {
+			return fmt.Errorf("%w, or none", err)
+		}
+		return nil
+	}}
+}
+
+func headerName(to func(*fields) *string) kind {
+	return kind{Kind: "header", set: func(f *fields, v string) error {
+		if !orderkey.IsHeaderName(v) {
+			return errors.New("is not the name of a header; write one, as X-GitHub-Delivery")
+		}
+		*to(f) = v
+		return nil
+	}}
+}
+
+func orderBy(to func(*fields) *string) kind {
+	return kind{Kind: "header:NAME or json:POINTER", set: func(f *fields, v string) error {
+		if _, err := orderkey.Parse(v); err != nil {
+			return fmt.Errorf("%w; write header:NAME, or json: and a pointer, as json:/issue/key", err)
+		}
+		*to(f) = v
+		return nil
+	}}
+}
+
+func laneName(to func(*fields) *string) kind {
+	return kind{Kind: "name", set: func(f *fields, v string) error {
+		if len(v) > 100 || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+			return errors.New("is no name for a lane; write up to 100 characters without spaces")
+		}
+		*to(f) = v
+		return nil
+	}}
+}
+
+var statusOrClass = regexp.MustCompile(`^[345](xx|[0-9][0-9])$`)
+
+// statuses reads numbers from 300 to 599, and their classes, with commas between.
+func statuses(to func(*fields) *[]string) kind {
+	return kind{Kind: "statuses", set: func(f *fields, v string) error {
+		var all []string
+		for s := range strings.SplitSeq(strings.ToLower(v), ",") {
+			s = strings.TrimSpace(s)
+			if !statusOrClass.MatchString(s) {
+				return errors.New("is no list of statuses; write them with commas between, from 300 to 599, or 4xx for all of a class")
+			}
+			all = append(all, s)
+		}
+		*to(f) = all
+		return nil
+	}}
 }

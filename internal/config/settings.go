@@ -14,15 +14,21 @@ import (
 
 // Settings is what a file says, with defaults for what it does not say.
 type Settings struct {
-	Host    string
-	Port    int
-	Grace   time.Duration
-	MaxBody int64
+	Host         string
+	Port         int
+	Grace        time.Duration
+	MaxBody      int64
+	AcceptMemory int64
 
-	Backoff     time.Duration
-	BackoffMax  time.Duration
-	Pace        time.Duration
-	PushTimeout time.Duration
+	Backoff       time.Duration
+	BackoffMax    time.Duration
+	Pace          time.Duration
+	PushTimeout   time.Duration
+	Timeouts      repeater.Timeouts
+	QuickRetries  int
+	DeliverMemory int64
+	Bound         repeater.Bound
+	DeadLetterAge time.Duration
 
 	File            string
 	RedisHost       string
@@ -41,11 +47,14 @@ type Settings struct {
 }
 
 // Defaults returns what holds for an empty file.
-func Defaults() *Settings {
+func Defaults() *Settings { return defaults().Settings }
+
+// defaults also has what holds for a hook.
+func defaults() fields {
 	f := fields{Settings: new(Settings), hook: new(Hook)}
 	for _, s := range Sections {
 		for _, k := range s.Keys {
-			if k.Default == "" || isEachHook(k.Name) {
+			if k.Default == "" || k.ofLane {
 				continue
 			}
 			if err := k.set(&f, k.Default); err != nil {
@@ -53,7 +62,7 @@ func Defaults() *Settings {
 			}
 		}
 	}
-	return f.Settings
+	return f
 }
 
 // ForTarget returns settings that forward every request to one destination.
@@ -61,9 +70,10 @@ func ForTarget(target string) (*Settings, error) {
 	if err := checkTarget(target); err != nil {
 		return nil, err
 	}
-	s := Defaults()
-	s.Hooks = []Hook{{Name: "all", Pattern: "/", Target: target}}
-	return s, nil
+	f := defaults()
+	f.hook.Name, f.hook.Pattern, f.hook.Target = "all", "/", target
+	f.Hooks = []Hook{*f.hook}
+	return f.Settings, nil
 }
 
 // Addr is where to listen.
@@ -101,6 +111,11 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		repeater.WithPushTimeout(s.PushTimeout),
 		repeater.WithMaxBody(s.MaxBody),
 		repeater.WithUnknownRouteAge(s.UnknownRouteAge),
+		repeater.WithTimeouts(s.Timeouts),
+		repeater.WithQuickRetries(s.QuickRetries),
+		repeater.WithMemory(s.AcceptMemory, s.DeliverMemory),
+		repeater.WithLaneBound(s.Bound),
+		repeater.WithDeadLetterAge(s.DeadLetterAge),
 	}
 	if client != nil {
 		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
@@ -108,22 +123,7 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		opts = append(opts, repeater.WithFile(s.File))
 	}
 	for _, h := range s.Hooks {
-		opts = append(opts, repeater.Route(h.Pattern, h.Target, s.routeOptions(h)...))
-	}
-	return opts
-}
-
-func (s *Settings) routeOptions(h Hook) []repeater.RouteOption {
-	opts := []repeater.RouteOption{
-		repeater.Name(h.Name),
-		repeater.KeepPath(),
-		repeater.Pace(s.Pace),
-	}
-	if len(h.Allow) > 0 {
-		opts = append(opts, repeater.AllowFrom(h.Allow...))
-	}
-	if h.Secret != "" {
-		opts = append(opts, repeater.SignMD5(h.Secret))
+		opts = append(opts, repeater.Route(h.Pattern, h.Target, h.options(s.Pace)...))
 	}
 	return opts
 }

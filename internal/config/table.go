@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type Key struct {
 	Required bool
 	kind
 	missing string // what to do when a required one is missing
+	ofLane  bool   // hooks of one lane must agree in what they state: the default is not stated
 }
 
 // Sections is all there is to configure. Parsing, defaults and suggestions
@@ -36,6 +38,8 @@ var Sections = []Section{
 			kind: positive(duration(func(f *fields) *time.Duration { return &f.Grace }))},
 		{Name: "max_body", Default: "25MB", Doc: "Largest body that is accepted; a larger one is answered with 413.",
 			kind: size(func(f *fields) *int64 { return &f.MaxBody })},
+		{Name: "accept_memory", Default: "256MB", Doc: "Memory for bodies that are being accepted; beyond it, senders hear 503.",
+			kind: size(func(f *fields) *int64 { return &f.AcceptMemory })},
 	}},
 	{Name: "app", Doc: "How requests are delivered.", Keys: slices.Concat([]Key{
 		{Name: "backoff_timeout", Default: "5s", Doc: "Pause of a destination after its first failure; it doubles with each further one.",
@@ -52,6 +56,24 @@ var Sections = []Section{
 			kind: number(func(f *fields) *int { return &f.RedisDB }, 0, 1<<31-1)},
 		{Name: "push_timeout", Default: "5s", Doc: "How long storing a request may take; then the sender hears 503.",
 			kind: positive(duration(func(f *fields) *time.Duration { return &f.PushTimeout }))},
+		{Name: "dial_timeout", Default: "5s", Doc: "How long connecting to a destination may take.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Timeouts.Dial }))},
+		{Name: "tls_timeout", Default: "5s", Doc: "How long the TLS handshake may take.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Timeouts.TLS }))},
+		{Name: "header_timeout", Default: "15s", Doc: "How long an answer may be in coming, once the request is sent.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Timeouts.Header }))},
+		{Name: "attempt_timeout", Default: "30s", Doc: "How long all of one try may take.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.Timeouts.Attempt }))},
+		{Name: "quick_retries", Default: "2", Doc: "How often to try again at once, within a second, what a restart may explain.",
+			kind: number(func(f *fields) *int { return &f.QuickRetries }, 0, 2)},
+		{Name: "deliver_memory", Default: "256MB", Doc: "Memory for bodies that are being delivered.",
+			kind: size(func(f *fields) *int64 { return &f.DeliverMemory })},
+		{Name: "lane_max_messages", Default: "1000000", Doc: "How many requests may wait for one destination; beyond, senders hear 503.",
+			kind: number(func(f *fields) *int { return &f.Bound.Messages }, 1, math.MaxInt32)},
+		{Name: "lane_max_bytes", Default: "10GB", Doc: "How many bytes may wait for one destination.",
+			kind: size(func(f *fields) *int64 { return &f.Bound.Bytes })},
+		{Name: "dead_letter_age", Default: "720h", Doc: "How long dead letters are kept.",
+			kind: positive(duration(func(f *fields) *time.Duration { return &f.DeadLetterAge }))},
 	}, eachHook)},
 	{Name: "store", Doc: "Where requests wait: in a file, unless a Redis is named here or under [app].", Keys: []Key{
 		{Name: "file", Default: "webhook-repeater.db", Doc: "The file. It serves one process at a time.",
@@ -81,9 +103,28 @@ var Sections = []Section{
 }
 
 // eachHook are the keys of a hook that may also stand in [app], where they hold for
-// every hook without its own. What a file states nowhere, no option states: that is
-// not the same as its default, as hooks that share a destination must agree in what they state.
+// every hook without its own.
 var eachHook = []Key{
+	{Name: "concurrency", Default: "1", Doc: "How many deliveries to one destination may be under way at once.", ofLane: true,
+		kind: number(func(f *fields) *int { return &f.hook.Concurrency }, 1, 10_000)},
+	{Name: "order_by", Default: "none", Doc: "Keep the order only among requests of one key, found by header:NAME or json:POINTER.",
+		kind: orNone(func(f *fields) *string { return &f.hook.OrderBy }, orderBy)},
+	{Name: "strict", Default: "no", Doc: "Let nothing overtake the oldest request of a destination, whatever happens to it.",
+		kind: yesNo(func(f *fields) *bool { return &f.hook.Strict })},
+	{Name: "lane", Default: "none", Doc: "Give the hook's destination a queue of its own, by name.",
+		kind: orNone(func(f *fields) *string { return &f.hook.Lane }, laneName)},
+	{Name: "max_age", Default: "72h", Doc: "How long to try. Then a request becomes a dead letter.",
+		kind: positive(duration(func(f *fields) *time.Duration { return &f.hook.MaxAge }))},
+	{Name: "max_attempts", Default: "none", Doc: "How many times to try. Then a request becomes a dead letter.",
+		kind: orNone(func(f *fields) *int { return &f.hook.MaxAttempts }, attempts)},
+	{Name: "retry_status", Default: "408, 425, 429, 5xx", Doc: "Answers upon which to try again. All others, but 2xx, make dead letters.",
+		kind: orNone(func(f *fields) *[]string { return &f.hook.RetryStatus }, statuses)},
+	{Name: "success", Default: "2xx", Doc: "Answers that count as delivered: 2xx, or any.",
+		kind: oneOf(func(f *fields) *string { return &f.hook.Success }, "2xx", "any")},
+	{Name: "dedupe", Default: "none", Doc: "Store requests that have the same value in this header only once.",
+		kind: orNone(func(f *fields) *string { return &f.hook.Dedupe }, headerName)},
+	{Name: "pass_through", Default: "0", Doc: "Wait so long for the destination's answer, to give it to the sender.",
+		kind: duration(func(f *fields) *time.Duration { return &f.hook.PassThrough })},
 	{Name: "secret", Doc: "Sign what is forwarded, in the header X-REPEATER-SIG.",
 		kind: text(func(f *fields) *string { return &f.hook.Secret }).unquoted()},
 }
