@@ -42,6 +42,25 @@ func TestTo(t *testing.T) {
 	}
 }
 
+// TestTrustedProxies: only a proxy that the file names tells who sends.
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	dest := newDestination(t)
+	for keys, want := range map[string]int{"": http.StatusForbidden, "trusted_proxies = 10.0.0.0/8, 127.0.0.1\n": http.StatusOK} {
+		dir := write(t, "config.ini", "[server]\nhost = 127.0.0.1\nport = 0\n"+keys+
+			"[hook:a]\nsrc_path = /a\nsrc_host = 192.0.2.1\ndst_host = "+dest.URL+"\n")
+		p := serve(t, dir)
+		if got := p.spoof(t, "/a", "192.0.2.1"); got != want {
+			t.Errorf("%q: answered %d, want %d", keys, got, want)
+		}
+		if got := p.spoof(t, "/a", "192.0.2.1, 192.0.2.2"); got != http.StatusForbidden {
+			t.Errorf("%q: answered %d to another sender, want 403", keys, got)
+		}
+		p.Signal(t, os.Interrupt)
+		p.ends(t, 0)
+	}
+}
+
 // TestSecondSignal: whoever cannot wait for the drain sends a signal again. What was under way is
 // delivered after the next start.
 func TestSecondSignal(t *testing.T) {

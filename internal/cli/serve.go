@@ -54,7 +54,7 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		return exitFailed
 	}
 	announce(log, s, ln.Addr())
-	err = run(ctx, log, rp, ln, s.Grace)
+	err = run(ctx, log, rp, ln, s)
 	if cerr := rp.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
 	}
@@ -108,10 +108,10 @@ func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
 
 // run serves and delivers until ctx ends or delivering fails, then stops both
 // within grace.
-func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Listener, grace time.Duration) error {
+func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Listener, s *config.Settings) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	srv := newServer(rp, log)
+	srv := newServer(s, rp, log)
 	delivering, serving := make(chan struct{}), make(chan struct{})
 	var deliverErr, serveErr error
 	go func() {
@@ -129,9 +129,9 @@ func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Li
 		}
 	}()
 	<-ctx.Done()
-	log.Info("stopping", "grace", grace.String())
+	log.Info("stopping", "grace", s.Grace.String())
 	// Requests that come in while deliveries drain are stored for the next start.
-	shutdown(srv, grace, log)
+	shutdown(srv, s.Grace, log)
 	<-serving
 	<-delivering
 	return errors.Join(deliverErr, serveErr)
@@ -147,14 +147,13 @@ func shutdown(srv *http.Server, grace time.Duration, log *slog.Logger) {
 	}
 }
 
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
+// newServer bounds the headers; the Repeater bounds bodies.
+func newServer(s *config.Settings, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
-		// Long enough for a large body over a slow line, and an end for senders that stall.
-		ReadTimeout:    5 * time.Minute,
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    int(s.MaxHeader),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }

@@ -42,7 +42,7 @@ func parsed(t *testing.T, text string) *Settings {
 
 func TestDefaults(t *testing.T) {
 	want := &Settings{
-		Host: "0.0.0.0", Port: 8100, Grace: 10 * time.Second, MaxBody: 25 << 20, AcceptMemory: 256 << 20,
+		Host: "0.0.0.0", Port: 8100, Grace: 10 * time.Second, MaxBody: 25 << 20, MaxHeader: 64 << 10, ReadTimeout: 30 * time.Second, AcceptMemory: 256 << 20,
 		Backoff: 5 * time.Second, BackoffMax: 5 * time.Minute, PushTimeout: 5 * time.Second,
 		Timeouts:     repeater.Timeouts{Dial: 5 * time.Second, TLS: 5 * time.Second, Header: 15 * time.Second, Attempt: 30 * time.Second},
 		QuickRetries: 2, DeliverMemory: 256 << 20, Bound: repeater.Bound{Messages: 1_000_000, Bytes: 10 << 30}, DeadLetterAge: 720 * time.Hour,
@@ -124,6 +124,9 @@ func TestNewKeys(t *testing.T) {
 host = [::1]
 grace = 1m
 max_body = 64KiB
+max_header = 8KB
+read_timeout = 1m
+trusted_proxies = 127.0.0.1, fd00::/8
 accept_memory = 2MB
 [app]
 backoff_timeout = 10m
@@ -147,6 +150,7 @@ format = JSON
 `+hook)
 	want := Defaults()
 	want.Host, want.Grace = "::1", time.Minute
+	want.MaxHeader, want.ReadTimeout, want.TrustedProxies = 8<<10, time.Minute, []string{"127.0.0.1", "fd00::/8"}
 	want.MaxBody, want.AcceptMemory, want.DeliverMemory = 64<<10, 2<<20, 64<<20
 	want.Backoff, want.BackoffMax, want.PushTimeout = 10*time.Minute, 10*time.Minute, 250*time.Millisecond
 	want.Timeouts = repeater.Timeouts{Dial: time.Second, TLS: 2 * time.Second, Header: 3 * time.Second, Attempt: 4 * time.Second}
@@ -180,6 +184,7 @@ func TestEachHook(t *testing.T) {
 		"success":      {"any", "ANY"},
 		"dedupe":       {"X-GitHub-Delivery", "Idempotency-Key"},
 		"pass_through": {"2s", "0.5"},
+		"keep_host":    {"yes", "true"},
 	}
 	const a = "[hook:a]\nsrc_path = /a\ndst_host = http://a\n"
 	const b = "[hook:b]\nsrc_path = /b\ndst_host = http://b\n"

@@ -27,6 +27,7 @@ type Hook struct {
 	Success     string
 	Dedupe      string
 	PassThrough time.Duration
+	KeepHost    bool
 	Secret      string
 
 	section  string // its header

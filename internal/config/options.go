@@ -30,6 +30,7 @@ func (h *Hook) options(pace time.Duration) []repeater.RouteOption {
 	add(h.Secret != "", func() repeater.RouteOption { return repeater.SignMD5(h.Secret) })
 	add(h.Concurrency > 0, func() repeater.RouteOption { return repeater.Concurrency(h.Concurrency) })
 	add(h.Strict, repeater.Strict)
+	add(h.KeepHost, repeater.KeepHost)
 	add(h.Lane != "", func() repeater.RouteOption { return repeater.Lane(h.Lane) })
 	add(h.Dedupe != "", func() repeater.RouteOption { return repeater.Dedupe(h.Dedupe) })
 	if key, err := orderkey.Parse(h.OrderBy); err == nil {

@@ -14,11 +14,14 @@ import (
 
 // Settings is what a file says, with defaults for what it does not say.
 type Settings struct {
-	Host         string
-	Port         int
-	Grace        time.Duration
-	MaxBody      int64
-	AcceptMemory int64
+	Host           string
+	Port           int
+	Grace          time.Duration
+	MaxBody        int64
+	MaxHeader      int64
+	ReadTimeout    time.Duration
+	TrustedProxies []string
+	AcceptMemory   int64
 
 	Backoff       time.Duration
 	BackoffMax    time.Duration
@@ -110,6 +113,8 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		repeater.WithDrain(s.Grace),
 		repeater.WithPushTimeout(s.PushTimeout),
 		repeater.WithMaxBody(s.MaxBody),
+		repeater.WithMaxHeader(s.MaxHeader),
+		repeater.WithReadTimeout(s.ReadTimeout),
 		repeater.WithUnknownRouteAge(s.UnknownRouteAge),
 		repeater.WithTimeouts(s.Timeouts),
 		repeater.WithQuickRetries(s.QuickRetries),
@@ -121,6 +126,9 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
 	} else {
 		opts = append(opts, repeater.WithFile(s.File))
+	}
+	if len(s.TrustedProxies) > 0 {
+		opts = append(opts, repeater.TrustProxies(s.TrustedProxies...))
 	}
 	for _, h := range s.Hooks {
 		opts = append(opts, repeater.Route(h.Pattern, h.Target, h.options(s.Pace)...))
