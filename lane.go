@@ -10,6 +10,7 @@ const (
 	claimWindow = 64      // messages in hand of a lane that is well, or twice its concurrency
 	claimBytes  = 4 << 20 // and about so many bytes of them
 	linger      = time.Second
+	wakeAgain   = 100 * time.Millisecond
 	yieldFor    = pollEvery / 2
 )
 
@@ -180,7 +181,7 @@ func (l *lane) wait() bool {
 	select {
 	case <-l.w.ctx.Done():
 	case <-l.woken:
-		l.more = true
+		l.wake()
 	case <-l.memory:
 	case <-l.timer.C:
 		return !idle
@@ -192,6 +193,19 @@ func (l *lane) wait() bool {
 		l.onSettled(s)
 	}
 	return true
+}
+
+// wake has the lane claim, as something has been pushed: at once, or, while what it waits for may be a
+// pause, after a moment, as pushes may be many.
+func (l *lane) wake() {
+	l.more = true
+	soon := time.Now()
+	if l.probing() {
+		soon = soon.Add(wakeAgain)
+	}
+	if soon.Before(l.notUntil) {
+		l.notUntil = soon
+	}
 }
 
 // idle is a lane with nothing in hand and nothing known to come, or that should go to another.
@@ -278,8 +292,12 @@ func (l *lane) finish() {
 			l.abandon()
 			break
 		}
-		if !l.settling && len(l.unsettled) > 0 && l.token != "" && !time.Now().Before(l.settleAt) {
+		now := time.Now()
+		if !l.settling && len(l.unsettled) > 0 && l.token != "" && !now.Before(l.settleAt) {
 			l.startSettle()
+		}
+		if !l.claiming && l.token != "" && now.After(l.renew) {
+			l.startClaim(now, 0)
 		}
 		l.timer.Reset(l.quiet(false))
 		select {

@@ -58,6 +58,9 @@ func (l *lane) onSettled(s settledBatch) {
 		return
 	}
 	l.storeWorks("settle")
+	if l.set.ordered {
+		l.wake() // for the next ones of their keys
+	}
 	l.lift()
 }
 

@@ -10,6 +10,7 @@ type laneSettings struct {
 	concurrency int           // 0: not stated
 	pace        time.Duration // 0: not stated
 	strict      bool
+	ordered     bool // some of its messages wait for others of their order key
 }
 
 // lane returns what holds for a lane, also for one that only the store knows any more.
@@ -37,6 +38,7 @@ func (c *config) checkLanes(rt *route) {
 			c.fail("route %q: Pace %v differs from %v, which another route states for lane %s", rt.pattern, stated.pace, set.pace, name)
 		}
 		set.strict = set.strict || stated.strict
+		set.ordered = set.ordered || rt.orderBy != nil
 		if set.strict && set.concurrency > 1 {
 			c.fail("route %q: a lane that is Strict has one attempt in flight, but %s has Concurrency %d", rt.pattern, name, set.concurrency)
 		}

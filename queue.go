@@ -112,6 +112,9 @@ type Queue interface {
 	// the cursor on ("" for the first page). next is "" on the last page.
 	Dead(ctx context.Context, lane, cursor string, max int) (letters []DeadLetter, next string, err error)
 
+	// Letter returns one dead letter, or ErrNotFound.
+	Letter(ctx context.Context, lane string, key Key) (DeadLetter, error)
+
 	// Payload returns what was pushed for a message that is stored in lane,
 	// waiting or dead, or ErrNotFound, or ErrCorrupt.
 	Payload(ctx context.Context, lane string, key Key) ([]byte, error)

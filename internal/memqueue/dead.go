@@ -103,3 +103,17 @@ func (q *Queue) Prune(ctx context.Context, lane string, older time.Duration, max
 	l.dead = l.dead[n:]
 	return n, nil
 }
+
+// Letter returns one dead letter.
+func (q *Queue) Letter(ctx context.Context, lane string, key repeater.Key) (repeater.DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return repeater.DeadLetter{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := q.stored[key]
+	if m == nil || m.lane != lane || m.death == nil {
+		return repeater.DeadLetter{}, fmt.Errorf("dead letter %v: %w", key, repeater.ErrNotFound)
+	}
+	return m.letter(), nil
+}
