@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -159,9 +160,7 @@ func claimForged(s *suite) {
 }
 
 func claimMax(s *suite) {
-	for i := range 300 {
-		s.fill("a", strconv.Itoa(i))
-	}
+	s.push(batch("1", slices.Repeat([]string{"a"}, 300)...))
 	for _, max := range []int{1, 2, 150} {
 		c := s.take("a", max)
 		if len(c.Messages) != max {
