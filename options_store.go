@@ -27,9 +27,13 @@ func WithFile(path string) Option {
 // "appendonly yes" and "appendfsync always". The client stays the caller's, who
 // closes it after the Repeater.
 //
-// Over a Redis Cluster the lanes of a fan-out live on different nodes: the request
-// is stored in one place first and then copied to each lane, where order counts from
-// the copy.
+// Over a Redis Cluster the lanes of a fan-out live on different nodes, and so may a
+// Dedupe mark: such a request is stored in one place first and then copied to each lane, where
+// order and age count from the copy. A lane's bound is not checked in that one place; it
+// is kept by what this process has lately heard of the lane, which is a little old.
+//
+// A client that has ContextTimeoutEnabled lets go at once of a server that hangs; another
+// holds senders and claims for up to its ReadTimeout more.
 func WithRedis(client redis.UniversalClient) Option {
 	return func(c *config) {
 		if client == nil {

@@ -29,13 +29,18 @@ type redisQueue struct {
 	topology atomic.Int32 // topologyUnknown until somebody needs to know
 	registry redisRegistry
 	routes   redisRoutes
+	sizes    redisSizes
 	swept    atomic.Int64 // when the outbox was last looked through, on the process's clock
+	wait     redisWait
 
 	holdsMu sync.Mutex
 	holds   map[string]*redisHold
 }
 
-var _ SharedQueue = (*redisQueue)(nil)
+var (
+	_ SharedQueue = (*redisQueue)(nil)
+	_ SizedQueue  = (*redisQueue)(nil)
+)
 
 // newRedisQueue does no I/O. The client stays the caller's, who closes it.
 func newRedisQueue(client redis.UniversalClient, prefix string) *redisQueue {
@@ -54,9 +59,17 @@ func (q *redisQueue) Push(ctx context.Context, b Batch) (string, error) {
 	}
 	id, err := q.push(ctx, &b)
 	if err != nil {
+		if isOOM(err) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
 		return "", q.wrap(ctx, "push", err)
 	}
 	return id, nil
+}
+
+// isOOM recognizes what a script reports: older servers wrap the error of its command.
+func isOOM(err error) bool {
+	return redis.IsOOMError(err) || strings.Contains(err.Error(), "-OOM ")
 }
 
 func (q *redisQueue) push(ctx context.Context, b *Batch) (string, error) {
@@ -72,7 +85,24 @@ func (q *redisQueue) push(ctx context.Context, b *Batch) (string, error) {
 	if cluster && (b.dedupeMillis() > 0 || !q.oneSlot(lanes)) {
 		return q.pushOutbox(ctx, b)
 	}
-	return q.lua.Push.Run(ctx, q.client, q.pushKeys(b, lanes), q.pushArgs(b, lanes)...).Text()
+	reply, err := q.runSafe(ctx, q.lua.Push, q.pushKeys(b, lanes), q.pushArgs(b, lanes)...).Slice()
+	if err != nil {
+		return "", err
+	}
+	q.learnSizes(reply, lanes)
+	if replyInt(reply, 1) > 0 {
+		return "", ErrFull
+	}
+	return replyText(reply, 0), nil
+}
+
+// learnSizes reads what a push has told of the lanes, which is nothing where a mark was known.
+func (q *redisQueue) learnSizes(reply []any, lanes []string) {
+	for i, name := range lanes {
+		if at := 2 + 2*i; at+1 < len(reply) {
+			q.sizes.set(name, int(replyInt(reply, at)), replyInt(reply, at+1))
+		}
+	}
 }
 
 func (q *redisQueue) pushKeys(b *Batch, lanes []string) []string {
@@ -87,8 +117,8 @@ func (q *redisQueue) pushKeys(b *Batch, lanes []string) []string {
 }
 
 func (q *redisQueue) pushArgs(b *Batch, lanes []string) []any {
-	args := make([]any, 0, 4+len(lanes)+5*len(b.Messages))
-	args = append(args, b.ID, b.dedupeMillis(), q.channel(), len(lanes))
+	args := make([]any, 0, 6+len(lanes)+5*len(b.Messages))
+	args = append(args, b.ID, b.dedupeMillis(), q.channel(), max(0, b.Bound.Messages), max(0, b.Bound.Bytes), len(lanes))
 	number := make(map[string]int, len(lanes))
 	for i, name := range lanes {
 		args = append(args, name)

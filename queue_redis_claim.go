@@ -20,6 +20,10 @@ type redisHold struct {
 	take    string          // of a take whose outcome is unknown, so that it can be repeated
 	unknown map[string]bool // routes met in this lane that this process does not know
 	routes  int64           // version of the announced routes that unknown goes with
+
+	// How many settlings Redis has counted in the lane, and told under which token; guarded by holdsMu.
+	settles      int64
+	settledUnder string
 }
 
 func (q *redisQueue) hold(ctx context.Context, lane string) (*redisHold, error) {
@@ -52,6 +56,29 @@ func (q *redisQueue) leaveHold(lane string, h *redisHold) {
 	if h.users--; h.users == 0 && h.token == "" && h.take == "" {
 		delete(q.holds, lane)
 	}
+}
+
+// settled notes how many settlings Redis has counted.
+func (q *redisQueue) settled(lane, token string, settles int64) {
+	q.holdsMu.Lock()
+	defer q.holdsMu.Unlock()
+	h := q.holds[lane]
+	switch {
+	case h == nil:
+	case h.settledUnder != token:
+		h.settledUnder, h.settles = token, settles
+	default:
+		h.settles = max(h.settles, settles)
+	}
+}
+
+func (q *redisQueue) settlesUnder(h *redisHold, token string) int64 {
+	q.holdsMu.Lock()
+	defer q.holdsMu.Unlock()
+	if token == "" || h.settledUnder != token {
+		return 0
+	}
+	return h.settles
 }
 
 func (q *redisQueue) Claim(ctx context.Context, c ClaimRequest) (Claim, error) {
@@ -140,15 +167,15 @@ func (q *redisQueue) runClaim(ctx context.Context, h *redisHold, c ClaimRequest,
 		h.sent++
 		number = h.sent
 	}
-	args := make([]any, 0, 10+len(h.unknown)+len(ask.unpark)+len(ask.park))
-	args = append(args, c.Token, h.take, number, ask.ack, max(0, c.Max), max(0, c.MaxBytes), max(1, millis(c.TTL)),
-		len(h.unknown), len(ask.unpark), len(ask.park))
+	args := make([]any, 0, 11+len(h.unknown)+len(ask.unpark)+len(ask.park))
+	args = append(args, c.Token, h.take, number, ask.ack, q.settlesUnder(h, c.Token), max(0, c.Max), max(0, c.MaxBytes),
+		max(1, millis(c.TTL)), len(h.unknown), len(ask.unpark), len(ask.park))
 	for _, list := range [][]string{slices.Collect(maps.Keys(h.unknown)), ask.unpark, ask.park} {
 		for _, s := range list {
 			args = append(args, s)
 		}
 	}
-	keys := q.laneKeys(c.Lane, "state", "ready", "due", "claimed", "parked", "routes", "cards", "payloads")
+	keys := q.laneKeys(c.Lane, "state", "ready", "due", "claimed", "parked", "routes", "cards", "payloads", "lost")
 	reply, err := q.lua.Claim.Run(ctx, q.client, keys, args...).Slice()
 	if err != nil {
 		return redisGot{}, q.wrap(ctx, "claim "+c.Lane, err)
@@ -191,31 +218,35 @@ func readClaim(reply []any) redisGot {
 		Claim: Claim{
 			Token:    replyText(reply, 1),
 			Failures: int(replyInt(reply, 3)),
-			Wait:     time.Duration(replyInt(reply, 4)) * time.Millisecond,
-			More:     replyInt(reply, 5) > 0,
-			Yield:    replyInt(reply, 6) > 0,
+			Refusals: int(replyInt(reply, 4)),
+			Paused:   replyInt(reply, 5) > 0,
+			Wait:     time.Duration(replyInt(reply, 6)) * time.Millisecond,
+			More:     replyInt(reply, 7) > 0,
+			Yield:    replyInt(reply, 8) > 0,
 		},
 		call:     replyInt(reply, 2),
-		held:     time.Duration(replyInt(reply, 7)) * time.Millisecond,
-		withheld: replyInt(reply, 8) > 0,
-		parked:   replyTexts(replyList(reply, 9)),
+		held:     time.Duration(replyInt(reply, 9)) * time.Millisecond,
+		withheld: replyInt(reply, 10) > 0,
+		parked:   replyTexts(replyList(reply, 12)),
 	}
-	messages := replyList(reply, 10)
-	for i := 0; i+2 < len(messages); i += 3 {
-		got.Messages = append(got.Messages, readClaimed(replyText(messages, i), replyText(messages, i+1), messages[i+2]))
+	clock, messages := replyInt(reply, 11), replyList(reply, 13)
+	for i := 0; i+3 < len(messages); i += 4 {
+		got.Messages = append(got.Messages, readClaimed(messages[i:i+4], clock))
 	}
 	return got
 }
 
-func readClaimed(name, card string, payload any) Claimed {
-	key, err1 := parseKey(name)
-	c, err2 := readRedisCard(card)
-	m := Claimed{Key: key, Route: c.route, Received: c.received, Attempts: c.attempts}
+// readClaimed reads a message's name, card, payload and losses.
+func readClaimed(row []any, clock int64) Claimed {
+	key, err1 := parseKey(replyText(row, 0))
+	c, err2 := readRedisCard(replyText(row, 1))
+	m := Claimed{Key: key, Lost: int(replyInt(row, 3))}
 	if err1 != nil || err2 != nil {
 		m.Err = ErrCorrupt
 		return m
 	}
-	m.Payload, m.Err = c.verify(payload)
+	m.Route, m.Received, m.Attempts, m.Silent, m.Age = c.route, c.received, c.attempts, c.silent, c.age(clock)
+	m.Payload, m.Err = c.verify(row[2])
 	return m
 }
 

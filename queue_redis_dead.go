@@ -2,7 +2,6 @@ package repeater
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -44,10 +43,10 @@ func (q *redisQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]
 func readDeadLetter(row []any) DeadLetter {
 	key, _ := parseKey(replyText(row, 0))
 	card, _ := readRedisCard(replyText(row, 2))
-	died, reason := parseTomb(replyText(row, 4))
+	end := parseTomb(replyText(row, 4))
 	return DeadLetter{
-		Key: key, Route: card.route, Received: card.received, Died: died, Size: card.size,
-		Attempts: card.attempts, History: parseHistory(replyText(row, 3)), Reason: reason,
+		Key: key, Route: card.route, Received: card.received, Died: end.died, Size: card.size,
+		Attempts: card.attempts, History: parseHistory(replyText(row, 3)), Reason: end.reason, Answer: end.answer,
 	}
 }
 
@@ -97,12 +96,26 @@ func (q *redisQueue) Drop(ctx context.Context, lane string, keys []Key) (int, er
 	if err := ctx.Err(); err != nil || len(keys) == 0 {
 		return 0, err
 	}
-	names := q.laneKeys(lane, "state", "dead", "cards", "payloads", "history", "tombs")
-	n, err := q.lua.Drop.Run(ctx, q.client, names, appendKeys(nil, keys)...).Int()
+	n, err := q.lua.Drop.Run(ctx, q.client, q.buryKeys(lane), appendKeys(nil, keys)...).Int()
 	if err != nil {
 		return 0, q.wrap(ctx, "drop", err)
 	}
 	return n, nil
+}
+
+func (q *redisQueue) Prune(ctx context.Context, lane string, older time.Duration, max int) (int, error) {
+	if err := ctx.Err(); err != nil || max <= 0 {
+		return 0, err
+	}
+	n, err := q.lua.Prune.Run(ctx, q.client, q.buryKeys(lane), millis(older), max).Int()
+	if err != nil {
+		return 0, q.wrap(ctx, "prune", err)
+	}
+	return n, nil
+}
+
+func (q *redisQueue) buryKeys(lane string) []string {
+	return q.laneKeys(lane, "state", "dead", "cards", "payloads", "history", "tombs")
 }
 
 func appendKeys(args []any, keys []Key) []any {
@@ -110,12 +123,4 @@ func appendKeys(args []any, keys []Key) []any {
 		args = append(args, k.String())
 	}
 	return args
-}
-
-// Steer is to come.
-func (q *redisQueue) Steer(context.Context, string, LaneOrder) error { return errors.ErrUnsupported }
-
-// Prune is to come.
-func (q *redisQueue) Prune(context.Context, string, time.Duration, int) (int, error) {
-	return 0, errors.ErrUnsupported
 }

@@ -73,7 +73,7 @@ func TestRedisClusterPusherDies(t *testing.T) {
 		want := []repeater.Claimed{{
 			Key: repeater.Key{ID: "1", Dest: m.Dest}, Route: "r", Received: b.Received, Payload: m.Payload,
 		}}
-		if diff := cmp.Diff(want, claim.Messages); diff != "" {
+		if diff := cmp.Diff(want, claim.Messages, ageless); diff != "" {
 			t.Errorf("lane %s (-want +got):\n%s", m.Lane, diff)
 		}
 	}
@@ -152,9 +152,12 @@ func TestRedisFull(t *testing.T) {
 	}
 	b := redisBatch("6", "r", "a")
 	b.Dedupe, b.DedupeFor = "mark", time.Hour
-	if _, err := q.Push(ctx, b); !redis.HasErrorPrefix(err, "OOM") {
+	if _, err := q.Push(ctx, b); !redis.HasErrorPrefix(err, "OOM") || !errors.Is(err, repeater.ErrFull) {
 		t.Errorf("Push = %v, want OOM", err)
 	}
+	mustAnnounce(t, q, "r")
+	mustSteer(t, q, "a", repeater.LanePause, repeater.LaneResume, repeater.LaneRetryNow, repeater.LaneForgive)
+	mustSteer(t, q, "new", repeater.LanePause)
 	claim := mustClaim(t, q, "a", "", 9)
 	wantIDs(t, claim, "1", "2", "3", "4", "5")
 	claim = mustClaim(t, q, "a", claim.Token, 0)
@@ -173,14 +176,20 @@ func TestRedisFull(t *testing.T) {
 	}
 	mustRelease(t, q, "a", claim.Token)
 	wantLane(t, q, repeater.LaneInfo{Name: "a", Waiting: 4, Bytes: 28, Dead: 1})
-	if n, err := q.Drop(ctx, "a", []repeater.Key{key("other")}); n != 1 || err != nil {
+	claim = mustClaim(t, q, "a", "", 1)
+	mustSettle(t, q, "a", claim.Token, repeater.Settlement{Key: claim.Messages[0].Key, Kind: repeater.SettleDead})
+	mustRelease(t, q, "a", claim.Token)
+	if n, err := q.Prune(ctx, "a", 0, 1); n != 1 || err != nil {
+		t.Errorf("Prune = %d, %v", n, err)
+	}
+	if n, err := q.Drop(ctx, "a", []repeater.Key{claim.Messages[0].Key}); n != 1 || err != nil {
 		t.Errorf("Drop = %d, %v", n, err)
 	}
 	if err := client.ConfigSet(ctx, "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	mustPush(t, q, b) // its mark was not set
-	wantLane(t, q, repeater.LaneInfo{Name: "a", Waiting: 5, Bytes: 35})
+	wantLane(t, q, repeater.LaneInfo{Name: "a", Waiting: 4, Bytes: 28})
 }
 
 // Redis's clock decides, and it alone.
@@ -229,5 +238,75 @@ func TestRedisRemembersDelivered(t *testing.T) {
 		server.SetTime(now.Add(tt.after))
 		mustPush(t, q, redisBatch("1", "r", "a"))
 		wantIDs(t, mustClaim(t, q, "a", claim.Token, 9), tt.want...)
+	}
+}
+
+// A server that has lost its last steps, as after a failover, does not agree with its
+// clients on what is in hand: the claim is over, and nothing stays in hand for ever.
+func TestRedisForgets(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client, ctx := server.Client(t), t.Context()
+	save := func() map[string]string {
+		keys, err := client.Keys(ctx, "*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := make(map[string]string)
+		for _, key := range keys {
+			saved[key] = client.Dump(ctx, key).Val()
+		}
+		return saved
+	}
+	load := func(saved map[string]string) {
+		if err := client.FlushAll(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range saved {
+			if err := client.Restore(ctx, key, 0, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	type lane struct {
+		q     repeater.Queue
+		claim repeater.Claim
+	}
+	for name, lose := range map[string]func(l lane, save func()){
+		"the take": func(lane, func()) {},
+		"a claim": func(l lane, save func()) {
+			save()
+			mustClaim(t, l.q, "a", l.claim.Token, 1)
+		},
+		"a settlement": func(l lane, save func()) {
+			save()
+			mustSettle(t, l.q, "a", l.claim.Token, delivered(l.claim.Messages)...)
+		},
+		"nothing at all": nil,
+	} {
+		if err := client.FlushAll(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		q := repeater.NewRedisQueue(client, "")
+		mustPush(t, q, redisBatch("1", "r", "a"), redisBatch("2", "r", "a"))
+		saved := save()
+		claim := mustClaim(t, q, "a", "", 1)
+		if lose == nil {
+			mustSettle(t, q, "a", claim.Token, delivered(claim.Messages)...)
+			load(save())
+			wantIDs(t, mustClaim(t, q, "a", claim.Token, 9), "2")
+			continue
+		}
+		lose(lane{q, claim}, func() { saved = save() })
+		load(saved)
+		_, err := q.Claim(ctx, repeater.ClaimRequest{Lane: "a", Token: claim.Token, Max: 9, TTL: redisTTL})
+		if !errors.Is(err, repeater.ErrStale) {
+			t.Errorf("%s is lost: Claim = %v, want ErrStale", name, err)
+		}
+		again := mustClaim(t, q, "a", "", 9)
+		wantIDs(t, again, "1", "2")
+		if m := again.Messages[0]; m.Lost != 0 {
+			t.Errorf("%s is lost: Lost = %d, but the process lives", name, m.Lost)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/webhook-repeater/repeater"
@@ -58,6 +59,9 @@ func delivered(messages []repeater.Claimed) (s []repeater.Settlement) {
 	}
 	return s
 }
+
+// ageless leaves the age of claimed messages out of a comparison.
+var ageless = cmpopts.IgnoreFields(repeater.Claimed{}, "Age")
 
 func wantIDs(t *testing.T, c repeater.Claim, want ...string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -53,11 +54,11 @@ func (q *redisQueue) register(ctx context.Context, lanes []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	members := make([]redis.Z, len(missing))
+	members := make([]any, len(missing))
 	for i, name := range missing {
-		members[i].Member = name
+		members[i] = name
 	}
-	if err := q.client.ZAdd(ctx, q.registryKey(), members...).Err(); err != nil {
+	if err := q.lua.Register.Run(ctx, q.client, []string{q.registryKey()}, members...).Err(); err != nil {
 		return err
 	}
 	q.registry.remember(missing)
@@ -82,7 +83,8 @@ func (q *redisQueue) Lanes(ctx context.Context, after string, max int) ([]LaneIn
 			return nil, q.wrap(ctx, "lanes", err)
 		}
 		for _, info := range page {
-			if info.Waiting+info.Dead == 0 {
+			q.sizes.set(info.Name, info.Waiting, info.Bytes)
+			if info.Waiting+info.Dead == 0 && !info.Paused {
 				continue
 			}
 			if infos = append(infos, info); len(infos) == max {
@@ -117,7 +119,7 @@ func (q *redisQueue) laneInfos(ctx context.Context, names []string) ([]LaneInfo,
 	states := make([]*redis.SliceCmd, len(names))
 	for i, name := range names {
 		key := q.laneKeys(name, "state")[0]
-		states[i] = pipe.HMGet(ctx, key, "waiting", "parked", "bytes", "dead", "failures", "pause", "token", "until")
+		states[i] = pipe.HMGet(ctx, key, "waiting", "parked", "bytes", "dead", "failures", "pause", "token", "until", "refusals", "paused")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
@@ -141,7 +143,30 @@ func readLaneInfo(name string, f []any, now int64) LaneInfo {
 		Bytes:    n(2),
 		Dead:     int(n(3)),
 		Failures: int(n(4)),
+		Refusals: int(n(8)),
+		Paused:   replyText(f, 9) != "",
 		Wait:     time.Duration(max(0, n(5)-now)) * time.Millisecond,
 		Held:     replyText(f, 6) != "" && n(7) > now,
 	}
+}
+
+// redisOrders are the names of orders in steer.lua.
+var redisOrders = map[LaneOrder]string{LanePause: "pause", LaneResume: "resume", LaneRetryNow: "now", LaneForgive: "forgive"}
+
+func (q *redisQueue) Steer(ctx context.Context, lane string, order LaneOrder) error {
+	name, ok := redisOrders[order]
+	if !ok || lane == "" || len(lane) > maxLane {
+		return fmt.Errorf("steer %q: unknown order %d, or no lane's name", lane, order)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := q.register(ctx, []string{lane})
+	if err == nil {
+		err = q.runSafe(ctx, q.lua.Steer, q.laneKeys(lane, "state"), name, Forgiven, q.channel(), lane).Err()
+	}
+	if err != nil {
+		return q.wrap(ctx, "steer "+lane, err)
+	}
+	return nil
 }

@@ -126,7 +126,7 @@ func testRedisDue(t *testing.T, store redisStore) {
 	if got.More || got.Wait < time.Minute || got.Wait > time.Hour {
 		t.Errorf("More = %v, Wait = %v", got.More, got.Wait)
 	}
-	mustSettle(t, q, "a", claim.Token, retry("0", 0, true), retry("2", 0, true), repeater.Settlement{Key: repeater.Key{ID: "3"}}, retry("4", 0, true))
+	mustSettle(t, q, "a", claim.Token, retry("0", 1, true), retry("2", 1, true), repeater.Settlement{Key: repeater.Key{ID: "3"}}, retry("4", 1, true))
 	if got = mustClaim(t, q, "a", claim.Token, 0); got.Failures != 1 {
 		t.Errorf("Failures = %d, want 1: the delivery in between starts the count anew", got.Failures)
 	}
@@ -257,6 +257,7 @@ func testRedisEndedContext(t *testing.T, store redisStore) {
 		"Claim":  second(q.Claim(ctx, repeater.ClaimRequest{Lane: "b", TTL: redisTTL})),
 		"Settle": q.Settle(ctx, "a", claim.Token, delivered(claim.Messages)), "Release": q.Release(ctx, "a", claim.Token),
 		"Lanes": second(q.Lanes(ctx, "", 1)), "Payload": second(q.Payload(ctx, "a", key)),
+		"Steer": q.Steer(ctx, "a", repeater.LanePause), "Prune": second(q.Prune(ctx, "a", 0, 1)),
 		"Replay": second(q.Replay(ctx, "a", []repeater.Key{key})), "Drop": second(q.Drop(ctx, "a", []repeater.Key{key})),
 		"Announce": q.Announce(ctx, nil), "ExpireUnknown": second(q.ExpireUnknown(ctx, 0)), "Watch": q.Watch(ctx, nil),
 	} {

@@ -101,7 +101,7 @@ func (q *redisQueue) pushOutbox(ctx context.Context, b *Batch) (string, error) {
 	for i := range b.Messages {
 		args = append(args, Key{b.ID, b.Messages[i].Dest}.String(), encodeOutbox(b, &b.Messages[i]))
 	}
-	reply, err := q.lua.OutboxPush.Run(ctx, q.client, keys, args...).Slice()
+	reply, err := q.runSafe(ctx, q.lua.OutboxPush, keys, args...).Slice()
 	if err != nil {
 		return "", err
 	}
@@ -129,17 +129,19 @@ func (q *redisQueue) copyOut(ctx context.Context, n int, items []outboxItem) err
 	runs := make([]redisRun, len(items))
 	for i, item := range items {
 		one := *item.batch
-		one.Dedupe, one.Messages = "", []Message{*item.message}
+		one.Dedupe, one.Bound, one.Messages = "", Bound{}, []Message{*item.message}
 		lanes := []string{item.message.Lane}
 		runs[i] = redisRun{q.pushKeys(&one, lanes), q.pushArgs(&one, lanes)}
 	}
 	var done []string
 	var errs []error
-	for i, cmd := range q.runAll(ctx, q.lua.Push, runs) {
-		if err := cmd.Err(); err != nil {
+	for i, cmd := range q.runAllSafe(ctx, q.lua.Push, runs) {
+		reply, err := cmd.Slice()
+		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		q.learnSizes(reply, []string{items[i].message.Lane})
 		done = append(done, items[i].name())
 	}
 	if len(done) > 0 {
@@ -155,27 +157,6 @@ func (q *redisQueue) removeOut(ctx context.Context, n int, names []string) error
 	pipe.ZRem(ctx, q.outboxKey(n, "since"), names)
 	_, err := pipe.Exec(ctx)
 	return err
-}
-
-type redisRun struct {
-	keys []string
-	args []any
-}
-
-// runAll runs a script several times in one round trip, and once more where it was not loaded.
-func (q *redisQueue) runAll(ctx context.Context, script *redis.Script, runs []redisRun) []*redis.Cmd {
-	pipe := q.client.Pipeline()
-	cmds := make([]*redis.Cmd, len(runs))
-	for i, r := range runs {
-		cmds[i] = pipe.EvalSha(ctx, script.Hash(), r.keys, r.args...)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	for i, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			cmds[i] = script.Run(ctx, q.client, runs[i].keys, runs[i].args...)
-		}
-	}
-	return cmds
 }
 
 const (

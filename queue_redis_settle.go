@@ -9,46 +9,50 @@ func (q *redisQueue) Settle(ctx context.Context, lane, token string, s []Settlem
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	args := make([]any, 0, 3+5*len(s))
+	args := make([]any, 0, 3+2*len(s))
 	args = append(args, token, q.channel(), lane)
 	for i := range s {
-		kind, err := s[i].redisKind()
-		if err != nil {
+		var err error
+		if args, err = s[i].appendRedis(args); err != nil {
 			return err
 		}
-		line := ""
-		if s[i].Kind == SettleRetry || s[i].Kind == SettleDead {
-			line = formatAttempt(s[i].Attempt)
-		}
-		args = append(args, s[i].Key.String(), kind, millis(s[i].After), line, s[i].Reason)
 	}
-	keys := q.laneKeys(lane, "state", "ready", "due", "claimed", "held", "order", "dead", "cards", "payloads", "history", "tombs", "seen")
-	fresh, err := q.lua.Settle.Run(ctx, q.client, keys, args...).Int()
+	keys := q.laneKeys(lane, "state", "ready", "due", "claimed", "held", "order", "dead", "cards", "payloads",
+		"history", "tombs", "seen", "lost")
+	settles, err := q.lua.Settle.Run(ctx, q.client, keys, args...).Int64()
 	if err != nil {
 		return q.wrap(ctx, "settle "+lane, err)
 	}
-	if fresh == 0 {
+	if settles == 0 {
 		return fmt.Errorf("redis: settle %s: %w", lane, ErrStale)
 	}
+	q.settled(lane, token, settles)
 	return nil
 }
 
-// redisKind is the name of a settlement's kind in settle.lua.
-func (s *Settlement) redisKind() (string, error) {
-	switch s.Kind {
-	case SettleDelivered:
-		return "delivered", nil
-	case SettleRetry:
-		if s.Hold {
-			return "hold", nil
+// maxAnswer is how much is kept of what a destination has answered.
+const maxAnswer = 2 << 10
+
+// appendRedis appends the message, the name of the settlement's kind in settle.lua, and what that takes.
+func (s *Settlement) appendRedis(args []any) ([]any, error) {
+	args = append(args, s.Key.String())
+	switch {
+	case s.Kind == SettleDelivered:
+		return append(args, "delivered"), nil
+	case s.Kind == SettleRelease:
+		return append(args, "release"), nil
+	case s.Kind == SettleRetry && s.Hold:
+		return append(args, "hold", millis(s.After), formatAttempt(s.Attempt)), nil
+	case s.Kind == SettleRetry:
+		return append(args, "retry", millis(s.After), formatAttempt(s.Attempt)), nil
+	case s.Kind == SettleDead:
+		kind := "dead"
+		if s.Refused {
+			kind = "refused"
 		}
-		return "retry", nil
-	case SettleDead:
-		return "dead", nil
-	case SettleRelease:
-		return "release", nil
+		return append(args, kind, formatAttempt(s.Attempt), s.Reason, s.Answer[:min(len(s.Answer), maxAnswer)]), nil
 	}
-	return "", fmt.Errorf("settle %v: unknown kind %d", s.Key, s.Kind)
+	return nil, fmt.Errorf("settle %v: unknown kind %d", s.Key, s.Kind)
 }
 
 func (q *redisQueue) Release(ctx context.Context, lane, token string) error {

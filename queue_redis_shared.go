@@ -113,7 +113,7 @@ func (q *redisQueue) expireLane(ctx context.Context, lane string, unknown time.D
 	if err != nil {
 		return 0, err
 	}
-	keys := q.laneKeys(lane, "state", "ready", "held", "order", "dead", "parked", "routes", "cards", "tombs")
+	keys := q.laneKeys(lane, "state", "ready", "held", "order", "dead", "parked", "routes", "cards", "tombs", "lost")
 	for _, route := range expired {
 		reason := fmt.Sprintf("route %q is unknown: no process has announced it for %v", route, unknown)
 		for {

@@ -52,6 +52,12 @@ func TestRedis(t *testing.T) {
 		"fan-out":               testRedisFanOut,
 		"dedupe":                testRedisDedupe,
 		"order keys":            testRedisOrderKeys,
+		"steer":                 testRedisSteer,
+		"steer an empty lane":   testRedisSteerEmpty,
+		"failures and refusals": testRedisFailures,
+		"bounds":                testRedisBounds,
+		"dead letters":          testRedisDead,
+		"lost":                  testRedisLost,
 		"due":                   testRedisDue,
 		"claim bounds":          testRedisClaimBounds,
 		"many lanes":            testRedisManyLanes,
@@ -296,7 +302,7 @@ func testRedisStrangeNames(t *testing.T, store redisStore) {
 		want := []repeater.Claimed{{
 			Key: repeater.Key{ID: strings.TrimSuffix(b.ID, "x")}, Route: b.Route, Received: b.Received, Payload: b.Messages[0].Payload,
 		}}
-		if diff := cmp.Diff(want, claim.Messages); diff != "" {
+		if diff := cmp.Diff(want, claim.Messages, ageless); diff != "" {
 			t.Errorf("lane %q (-want +got):\n%s", name, diff)
 		}
 		mustSettle(t, q, name, claim.Token, repeater.Settlement{Key: claim.Messages[0].Key, Kind: repeater.SettleDead})
@@ -328,17 +334,24 @@ func testRedisHistory(t *testing.T, store redisStore) {
 	key := claim.Messages[0].Key
 	var want []repeater.Attempt
 	for i := range 25 {
-		a := repeater.Attempt{At: time.Unix(int64(i+1), 7).UTC(), Took: time.Duration(i), Status: 500 + i, Error: "a\n\"b\xff"}
+		a := repeater.Attempt{
+			At: time.Unix(int64(i+1), 7).UTC(), Took: time.Duration(i), Status: 500 + i, Error: "a\n\"b\xff", Silent: i != 20,
+		}
 		if i < 3 || i >= 25-16 {
 			want = append(want, a)
 		}
 		s := repeater.Settlement{Key: key, Kind: repeater.SettleRetry, Hold: i%2 == 0, Attempt: a}
 		if i == 24 {
-			s.Kind, s.Reason = repeater.SettleDead, "no\nway"
+			s.Kind, s.Reason, s.Answer = repeater.SettleDead, "no\nway 1", []byte(" \x00\n")
 		}
 		mustSettle(t, q, "a", claim.Token, s)
-		if i < 24 {
-			wantIDs(t, mustClaim(t, q, "a", claim.Token, 1), "1")
+		if i == 24 {
+			break
+		}
+		next := mustClaim(t, q, "a", claim.Token, 1)
+		wantIDs(t, next, "1")
+		if got, want := next.Messages[0].Silent, []int{i + 1, i - 20}[i/20]; got != want {
+			t.Errorf("after attempt %d: Silent = %d, want %d", i, got, want)
 		}
 	}
 	letters, next, err := q.Dead(t.Context(), "a", "", 5)
@@ -351,7 +364,8 @@ func testRedisHistory(t *testing.T, store redisStore) {
 	}
 	got.Died = time.Time{}
 	if diff := cmp.Diff(repeater.DeadLetter{
-		Key: key, Route: "r", Received: time.Unix(1700000000, 5).UTC(), Size: 7, Attempts: 25, History: want, Reason: "no\nway",
+		Key: key, Route: "r", Received: time.Unix(1700000000, 5).UTC(), Size: 7, Attempts: 25, History: want,
+		Reason: "no\nway 1", Answer: []byte(" \x00\n"),
 	}, got); diff != "" {
 		t.Errorf("dead letter (-want +got):\n%s", diff)
 	}
@@ -359,8 +373,8 @@ func testRedisHistory(t *testing.T, store redisStore) {
 		t.Errorf("Replay = %d, %v", n, err)
 	}
 	claim = mustClaim(t, q, "a", claim.Token, 1)
-	if claim.Messages[0].Attempts != 0 {
-		t.Errorf("attempts after Replay = %d", claim.Messages[0].Attempts)
+	if m := claim.Messages[0]; m.Attempts != 0 || m.Silent != 0 {
+		t.Errorf("after Replay: %d attempts, %d silent", m.Attempts, m.Silent)
 	}
 }
 

@@ -6,14 +6,9 @@
 
 local state, dead, cards, payloads, history, tombs = unpack(KEYS)
 local n = 0
-for _, m in ipairs(ARGV) do
-  if redis.call('ZREM', dead, m) == 1 then
-    redis.call('HDEL', cards, m)
-    redis.call('HDEL', payloads, m)
-    redis.call('HDEL', history, m)
-    redis.call('HDEL', tombs, m)
-    n = n + 1
-  end
+for _, m in ipairs(ARGV) do n = n + bury(m, dead, cards, payloads, history, tombs) end
+if n > 0 then
+  redis.call('HINCRBY', state, 'dead', -n)
+  forget_empty(state)
 end
-if n > 0 then redis.call('HINCRBY', state, 'dead', -n) end
 return n

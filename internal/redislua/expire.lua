@@ -1,10 +1,10 @@
 -- Makes dead letters of parked messages of one route.
 --
--- KEYS  state ready held order dead parked routes cards tombs
+-- KEYS  state ready held order dead parked routes cards tombs lost
 -- ARGV  1 route   2 reason   3 how many at most   4 channel for wakes   5 lane
 -- Returns how many; fewer than asked for when none is left.
 
-local state, ready, held, order, dead, parked, routes, cards, tombs = unpack(KEYS)
+local state, ready, held, order, dead, parked, routes, cards, tombs, lost = unpack(KEYS)
 local route, reason, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local now = clock()
@@ -15,8 +15,9 @@ for _, entry in ipairs(entries) do
   local _, m = parked_entry(entry)
   local card = read_card(redis.call('HGET', cards, m))
   redis.call('ZREM', parked, entry)
+  redis.call('HDEL', lost, m)
   redis.call('ZADD', dead, redis.call('HINCRBY', state, 'deaths', 1), m)
-  redis.call('HSET', tombs, m, now .. ' ' .. reason)
+  redis.call('HSET', tombs, m, new_tomb(now, reason, ''))
   bytes = bytes + card.size
   freed = freed + free_next(ready, held, order, m, card.okey)
 end

@@ -10,13 +10,30 @@ local function num(v) return tonumber(v or 0) or 0 end
 -- As text of one width, a number sorts by name as by value.
 local function pad(seq) return string.format('%016d', tonumber(seq)) end
 
+-- The clock by which a lane's messages age: while an operator has it paused, it stands still.
+local function lane_clock(now, paused, rested) return (tonumber(paused) or now) - num(rested) end
+
 -- A message whose card is lost still can be claimed and settled.
 local function read_card(s)
-  local attempts, size, okey, route = string.match(s or '', '^(%d+) (%d+) %x+ %S+ (%S+) (.*)$')
-  return {attempts = num(attempts), size = num(size), okey = okey or '-', route = route or ''}
+  local attempts, silent, size, okey, route = string.match(s or '', '^(%d+) (%d+) %-?%d+ (%d+) %x+ %S+ (%S+) (.*)$')
+  return {attempts = num(attempts), silent = num(silent), size = num(size), okey = okey or '-', route = route or ''}
 end
 
-local function with_attempts(card, n) return n .. string.match(card, '^%d+(.*)$') end
+-- rest is what a push brings of a card: all that never changes.
+local function new_card(born, rest) return '0 0 ' .. born .. ' ' .. rest end
+
+local function reborn(card, born) return new_card(born, string.match(card, '^%d+ %d+ %-?%d+ (.*)$')) end
+
+local function with_attempts(card, attempts, silent)
+  return attempts .. ' ' .. silent .. string.match(card, '^%d+ %d+( .*)$')
+end
+
+-- A lane without messages, memory or holder leaves nothing behind.
+local function forget_empty(state)
+  local s = redis.call('HMGET', state, 'token', 'paused', 'waiting', 'dead', 'failures', 'refusals', 'pause')
+  if s[1] or s[2] or num(s[3]) ~= 0 or num(s[4]) ~= 0 or num(s[5]) ~= 0 or num(s[6]) ~= 0 or num(s[7]) > clock() then return end
+  redis.call('DEL', state)
+end
 
 -- Of an order key one message is outside of held, the others wait behind it.
 local function enqueue(ready, held, order, m, seq, okey)
@@ -52,15 +69,22 @@ local function put_back(ready, due, m, place)
   end
 end
 
--- Puts back what claims numbered above call have taken.
-local function put_back_after(ready, due, claimed, call)
+-- Puts back what claims numbered above call have taken; lost counts each, where it is given.
+local function put_back_after(ready, due, claimed, call, lost)
   local all = redis.call('HGETALL', claimed)
   for i = 1, #all, 2 do
     if num(string.match(all[i + 1], '(%d+)$')) > call then
       redis.call('HDEL', claimed, all[i])
       put_back(ready, due, all[i], all[i + 1])
+      if lost then redis.call('HINCRBY', lost, all[i], 1) end
     end
   end
+end
+
+-- Ends the claim on a lane, and puts back what is in hand under it.
+local function give_up(state, ready, due, claimed)
+  redis.call('HDEL', state, 'token', 'until', 'taken', 'call', 'hungry')
+  put_back_after(ready, due, claimed, 0)
 end
 
 -- Entries of parked for route lie between these two.
@@ -70,3 +94,12 @@ local function parked_range(route)
 end
 
 local function parked_entry(entry) return string.match(entry, '^' .. string.rep('%x', 40) .. '(%d+):(.*)$') end
+
+local function new_tomb(now, reason, answer) return now .. ' ' .. #reason .. ' ' .. reason .. answer end
+
+-- Deletes a dead letter for good; returns how many.
+local function bury(m, dead, cards, payloads, history, tombs)
+  if redis.call('ZREM', dead, m) == 0 then return 0 end
+  for _, key in ipairs({cards, payloads, history, tombs}) do redis.call('HDEL', key, m) end
+  return 1
+end

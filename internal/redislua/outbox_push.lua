@@ -3,11 +3,17 @@
 -- KEYS  1 items HASH message -> bytes   2 since ZSET time -> message   3 the dedupe mark, if any
 -- ARGV  1 batch id   2 how long the mark lives, in ms; 0 without mark, then message, bytes of each
 -- Returns {id, 1} when stored; {id of the first batch of the mark, 0} when that one counts.
+--
+-- A known mark is written once more, so that a WAIT behind this script waits for it.
 
 local items, since, mark = KEYS[1], KEYS[2], KEYS[3]
 if mark then
   local first = redis.call('GET', mark)
-  if first then return {first, 0} end
+  if first then
+    redis.call('HDEL', items, '')
+    redis.call('SET', mark, first, 'KEEPTTL')
+    return {first, 0}
+  end
   redis.call('SET', mark, ARGV[1], 'PX', ARGV[2])
 end
 local now = clock()

@@ -4,8 +4,9 @@
 // text, "id.dest". Under a lane's keys, of one hash tag, lie
 //
 //	state    HASH  seq, deaths (last numbers given), waiting, parked, dead, bytes (counts),
-//	               failures, pause (until), token, until, taken, call, epoch (of the claim),
-//	               hungry (the holder has found nothing more and wants to be woken)
+//	               failures, refusals, pause (until), paused (by an operator since), rested (ms of
+//	               such pauses that are over), settles (so far), token, until, taken, call, epoch
+//	               (of the claim), hungry (the holder has found nothing more and wants to be woken)
 //	ready    ZSET  seq -> message
 //	due      ZSET  time -> "seq:message", so that ties keep their order
 //	claimed  HASH  message -> "due seq call": its old place (due 0 is ready), and which claim took it
@@ -14,10 +15,12 @@
 //	parked   ZSET  by name: "sha1(route)seq:message", of routes the last holder did not know
 //	routes   HASH  route of a parked message -> since when any is parked
 //	dead     ZSET  number of the death -> message
-//	cards    HASH  message -> "attempts size crc32c received orderkey route"
+//	cards    HASH  message -> "attempts silent born size crc32c received orderkey route";
+//	               silent counts the last attempts, born is on the lane's own clock
 //	payloads HASH  message -> bytes, written once
 //	history  HASH  message -> attempts, a line each; apart from the rest as retries rewrite it
-//	tombs    HASH  dead message -> "died reason"
+//	lost     HASH  message -> claims of it that ended with their process
+//	tombs    HASH  dead message -> "died length reason", and the answer behind it
 //	seen     ZSET  time of delivery -> message, for a minute: a push retried late is known
 //
 // A full Redis refuses a script that starts with a write that needs memory, and lets
@@ -52,6 +55,12 @@ var (
 	replay string
 	//go:embed drop.lua
 	drop string
+	//go:embed prune.lua
+	prune string
+	//go:embed steer.lua
+	steer string
+	//go:embed register.lua
+	register string
 	//go:embed announce.lua
 	announce string
 	//go:embed outbox_push.lua
@@ -63,8 +72,9 @@ var (
 // Scripts are all the scripts, ready to run.
 type Scripts struct {
 	Push, Claim, Settle, Release, Expire *redis.Script
-	Dead, Payload, Replay, Drop          *redis.Script
-	Announce, OutboxPush, OutboxDue      *redis.Script
+	Dead, Payload, Replay, Drop, Prune   *redis.Script
+	Steer, Register, Announce            *redis.Script
+	OutboxPush, OutboxDue                *redis.Script
 }
 
 // New returns the scripts. It is a function so that a program without Redis does not link them.
@@ -72,7 +82,8 @@ func New() *Scripts {
 	script := func(src string) *redis.Script { return redis.NewScript(lib + src) }
 	return &Scripts{
 		Push: script(push), Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
-		Dead: script(dead), Payload: script(payload), Replay: script(replay), Drop: script(drop),
-		Announce: script(announce), OutboxPush: script(outboxPush), OutboxDue: script(outboxDue),
+		Dead: script(dead), Payload: script(payload), Replay: script(replay), Drop: script(drop), Prune: script(prune),
+		Steer: script(steer), Register: script(register), Announce: script(announce),
+		OutboxPush: script(outboxPush), OutboxDue: script(outboxDue),
 	}
 }

@@ -5,6 +5,8 @@
 -- Returns how many.
 
 local state, ready, held, order, dead, cards, history, tombs = unpack(KEYS)
+local s = redis.call('HMGET', state, 'paused', 'rested')
+local born = lane_clock(clock(), s[1], s[2])
 local n, bytes = 0, 0
 for i = 3, #ARGV do
   local m = ARGV[i]
@@ -13,7 +15,7 @@ for i = 3, #ARGV do
     local card = read_card(raw)
     redis.call('HDEL', history, m)
     redis.call('HDEL', tombs, m)
-    if raw then redis.call('HSET', cards, m, with_attempts(raw, 0)) end
+    if raw then redis.call('HSET', cards, m, reborn(raw, born)) end
     enqueue(ready, held, order, m, redis.call('HINCRBY', state, 'seq', 1), card.okey)
     n, bytes = n + 1, bytes + card.size
   end
@@ -23,6 +25,6 @@ if n > 0 then
   redis.call('HINCRBY', state, 'waiting', n)
   redis.call('HINCRBY', state, 'bytes', bytes)
   redis.call('HDEL', state, 'hungry')
-  redis.call('PUBLISH', ARGV[1], ARGV[2])
+  if not s[1] then redis.call('PUBLISH', ARGV[1], ARGV[2]) end
 end
 return n
