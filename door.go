@@ -131,10 +131,30 @@ func (r *Repeater) limitReading(rc *http.ResponseController, req *http.Request) 
 	return err == nil
 }
 
-// turnAway answers a request that is not taken, of rt unless that is not known. It closes
-// the connection, so that a body nobody wants is not read; over HTTP/2 the end of the
-// stream does the same.
+// genuine has the route's verifier look at what has been read.
+func (r *Repeater) genuine(w http.ResponseWriter, req *http.Request, rt *route, body []byte) bool {
+	if rt.verifier == nil {
+		return true
+	}
+	err := rt.verifier.Verify(req, body, r.cfg.clock())
+	if err != nil {
+		r.cfg.log.Info("request is not genuine", "route", rt.name, "from", req.RemoteAddr, "error", err)
+		r.refuse(w, req, rt, http.StatusUnauthorized)
+	}
+	return err == nil
+}
+
+// turnAway answers a request before its body is read. It closes the connection, so that a body
+// nobody wants is not read; over HTTP/2 the end of the stream does the same.
 func (r *Repeater) turnAway(w http.ResponseWriter, req *http.Request, rt *route, status int) {
+	if req.ProtoMajor < 2 {
+		w.Header().Set("Connection", "close")
+	}
+	r.refuse(w, req, rt, status)
+}
+
+// refuse answers a request that is not taken, of rt unless that is not known.
+func (r *Repeater) refuse(w http.ResponseWriter, req *http.Request, rt *route, status int) {
 	name, text := "", http.StatusText(status)
 	if rt != nil {
 		name = rt.name
@@ -147,9 +167,6 @@ func (r *Repeater) turnAway(w http.ResponseWriter, req *http.Request, rt *route,
 		r.cfg.log.Error("request goes in a circle of repeaters", "route", name)
 	default:
 		r.cfg.log.Debug("turned away", "route", name, "from", req.RemoteAddr, "status", status)
-	}
-	if req.ProtoMajor < 2 {
-		w.Header().Set("Connection", "close")
 	}
 	http.Error(w, text, status)
 }

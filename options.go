@@ -84,6 +84,7 @@ type route struct {
 	keepHost bool
 	allow    prefixes // nil: everybody
 	md5      []byte   // nil: unsigned
+	verifier Verifier // nil: everything is genuine
 	errs     []error
 
 	lane        laneSettings // as far as the route states them

@@ -73,6 +73,14 @@ var mistakes = []struct {
 	{"not a proxy", []repeater.Option{good(), repeater.TrustProxies("10.0.0.1", "proxy.example")}, []string{"TrustProxies", `"proxy.example"`}},
 	{"no proxy at all", []repeater.Option{good(), repeater.TrustProxies()}, []string{"TrustProxies"}},
 
+	{"nil verifier", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(nil))}, []string{`"/x"`, "Verify", "nil"}},
+	{"verifier without secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.GitHub()))}, []string{`"/x"`, "Verify", "no secret"}},
+	{"verifier with an empty secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.Slack("a", "")))}, []string{`"/x"`, "Verify", "empty"}},
+	{"verifier without header", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.HMAC(repeater.HMACScheme{}, "a")))}, []string{`"/x"`, "HMAC", "header"}},
+	{"secret that is not base64", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.StandardWebhooks("whsec_canary!")))}, []string{`"/x"`, "base64"}},
+	{"token without token", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.GitLab()))}, []string{`"/x"`, "no secret"}},
+	{"empty token beside a good one", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.GitLab("whsec_AAAA", "")))}, []string{`"/x"`, "empty"}},
+
 	{"empty secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.SignMD5(""))}, []string{`"/x"`, "SignMD5", "empty"}},
 	{"negative pace", []repeater.Option{repeater.Route("/x", anywhere, repeater.Pace(-time.Second))}, []string{`"/x"`, "Pace", "-1s"}},
 	{"differing paces",
@@ -111,6 +119,7 @@ func TestEachMistakeIsTold(t *testing.T) {
 			if err == nil {
 				t.Fatal("Err() is nil")
 			}
+			wantNoSecret(t, err.Error(), "canary")
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("Err() is %q, want %q in it", err, want)

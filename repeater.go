@@ -140,7 +140,7 @@ func (r *Repeater) usable() error {
 // the body "OK" and the id of the request in the header Repeater-Id.
 //
 // Other answers: 400 for a body that ends early and for a path that means another
-// route once cleaned, 403 for a sender that [AllowFrom] does not name, 404 and 405 where no
+// route once cleaned, 401 for a request that [Verify] does not take for genuine, 403 for a sender that [AllowFrom] does not name, 404 and 405 where no
 // route matches, 408 for a body that takes too long, 413 and 431 for too large a body or header, 500 for a
 // Repeater with mistakes in its options, 503 with Retry-After when the store does not take it, or after
 // Close, and 508 for what has come through five repeaters. After a 503 the
@@ -171,7 +171,7 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer m.release()
 	body, ok := r.readBody(w, req, m, rt)
-	if !ok {
+	if !ok || !r.genuine(w, req, rt, body) {
 		return
 	}
 	r.accept(w, req, rt, body)

@@ -103,7 +103,13 @@ func door(t *testing.T, q *pushes, opts ...repeater.Option) *repeater.Repeater {
 func deliver(t *testing.T, opts ...repeater.Option) *repeater.Repeater {
 	t.Helper()
 	file := repeater.WithFile(filepath.Join(t.TempDir(), "test.db"))
-	rp := repeater.New(append([]repeater.Option{file, repeater.WithLogger(discard())}, opts...)...)
+	return run(t, append([]repeater.Option{file, repeater.WithLogger(discard())}, opts...)...)
+}
+
+// run has a Repeater deliver until the test ends.
+func run(t *testing.T, opts ...repeater.Option) *repeater.Repeater {
+	t.Helper()
+	rp := repeater.New(opts...)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- rp.Run(ctx) }()
