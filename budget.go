@@ -86,15 +86,5 @@ func (b *laneBudget) leave(l *lane) {
 	}
 }
 
-// alone lets attempts pass side by side, or one that may end the process by itself.
-type alone struct{ mu sync.RWMutex }
-
-// enter waits for its turn, and returns what ends it.
-func (a *alone) enter(byItself bool) (leave func()) {
-	if byItself {
-		a.mu.Lock()
-		return a.mu.Unlock
-	}
-	a.mu.RLock()
-	return a.mu.RUnlock
-}
+// allAttempts is how much of a worker's turns an attempt takes that is to be the only one.
+const allAttempts = 1 << 30

@@ -239,11 +239,18 @@ func (l *lane) startAttempt(now time.Time) {
 	m, probe := l.next()
 	l.inFlight++
 	l.paced = now.Add(l.set.pace)
-	token, quick := l.token, l.quick()
+	token, quick, turns := l.token, l.quick(), int64(1)
+	if m.Lost >= lostTooOften {
+		quick, turns = 0, allAttempts
+		l.w.r.cfg.log.Error("a message may be what has ended the process, as it was in hand each time: it is tried alone",
+			"lane", l.name, "route", m.Route, "id", m.Key.ID, "destination", m.Key.Dest, "times", m.Lost)
+	}
 	l.w.wg.Go(func() {
-		done := l.w.alone.enter(m.Lost >= lostTooOften)
-		o := l.w.r.attempt(l.w.attempts, m, quick)
-		done()
+		o := outcome{msg: m, cancelled: true}
+		if l.w.turns.Acquire(l.w.attempts, turns) == nil {
+			o = l.w.r.attempt(l.w.attempts, m, quick)
+			l.w.turns.Release(turns)
+		}
 		l.w.memory.give(int64(len(m.Payload)))
 		l.attempted <- attempted{o, token, probe}
 	})

@@ -89,19 +89,13 @@ func TestRestartKeepsThePause(t *testing.T) {
 func TestOneProbeThenRamp(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bubble) {
-		down := true
-		b.replies(func(sent) reply {
-			if down {
-				return status(503)
-			}
-			return reply{status: 200, after: time.Second}
-		})
+		b.replies(func(sent) reply { return status(503) })
 		for i := range 100 {
 			b.accept("/", fmt.Sprint(i))
 		}
 		b.pass(time.Minute)
 		b.seen()
-		down = false
+		b.replies(func(sent) reply { return reply{status: 200, after: time.Second} })
 		b.pass(time.Minute)
 		starts := make(map[time.Duration]int)
 		var order []time.Duration
@@ -286,20 +280,14 @@ func TestSilentHeadGoesOnAlone(t *testing.T) {
 func TestProbesAlternate(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bubble) {
-		down := true
-		b.replies(func(sent) reply {
-			if down {
-				return hang
-			}
-			return status(200)
-		})
+		b.replies(func(sent) reply { return hang })
 		b.accept("/", "1", "2", "3")
 		b.pass(20 * time.Minute)
 		got := names(b.seen())[:7]
 		if diff := cmp.Diff([]string{"1#1", "1#2", "1#3", "2#1", "1#4", "2#2", "1#5"}, got); diff != "" {
 			t.Errorf("probes (-want +got):\n%s", diff)
 		}
-		down = false
+		b.replies(func(sent) reply { return status(200) })
 		b.pass(10 * time.Minute)
 		last := b.seen()
 		if got := b.lane(laneA); got.Waiting != 0 {
@@ -366,17 +354,11 @@ func TestPauseInTheMiddle(t *testing.T) {
 func TestRetryNow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(b *bubble) {
-		down := true
-		b.replies(func(sent) reply {
-			if down {
-				return status(503)
-			}
-			return status(200)
-		})
+		b.replies(func(sent) reply { return status(503) })
 		b.accept("/", "1", "2")
 		b.pass(30 * time.Minute)
 		b.seen()
-		down = false
+		b.replies(func(sent) reply { return status(200) })
 		if err := b.rp.RetryNow(context.Background(), laneA); err != nil {
 			t.Fatal(err)
 		}

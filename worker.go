@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -31,13 +33,14 @@ type worker struct {
 	wg    sync.WaitGroup
 
 	memory laneBudget
-	alone  alone
+	turns  *semaphore.Weighted // one for each attempt in flight, all for one that goes alone
 
 	store trouble
 }
 
 func newWorker(ctx context.Context, r *Repeater) *worker {
-	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane), memory: laneBudget{free: r.cfg.laneMemory}}
+	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane), memory: laneBudget{free: r.cfg.laneMemory},
+		turns: semaphore.NewWeighted(allAttempts)}
 	w.attempts, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return w
 }

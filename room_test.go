@@ -1,0 +1,265 @@
+package repeater_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/memqueue"
+)
+
+// untouched is a body that nobody may read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func unread(t *testing.T, length int64) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Body, r.ContentLength = io.NopCloser(untouched{t}), length
+	}
+}
+
+// TestFullLane: beyond its bound a lane's senders hear 503 before their body is read; others are served, and nothing that
+// was acknowledged is lost.
+func TestFullLane(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		bound repeater.Bound
+	}{
+		{"messages", repeater.Bound{Messages: 3}},
+		{"bytes", repeater.Bound{Bytes: 700}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(b *bubble) {
+				b.replies(func(tr sent) reply {
+					if tr.host == "a.example" {
+						return status(503)
+					}
+					return status(200)
+				})
+				for i := range 3 {
+					b.accept("/a", fmt.Sprint(i)+strings.Repeat("x", 200))
+				}
+				w := b.post("/a", "", unread(t, 10))
+				if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Connection") != "close" {
+					t.Errorf("answered %d with %v, want 503, Retry-After, and the connection closed", w.Code, w.Header())
+				}
+				if w := b.post("/both", "", unread(t, 10)); w.Code != 503 {
+					t.Errorf("fan-out with a full lane answered %d, want 503", w.Code)
+				}
+				b.accept("/b", "other")
+				if got := b.lane(laneA).Waiting; got != 3 {
+					t.Errorf("%d waiting, want the 3 acknowledged", got)
+				}
+				b.replies(func(sent) reply { return status(200) })
+				b.pass(time.Minute)
+				b.accept("/a", "again")
+			}, repeater.Route("/a", "http://a.example"), repeater.Route("/b", "http://b.example"),
+				repeater.Route("/both", "http://b.example", repeater.AlsoTo("http://a.example")),
+				repeater.WithLaneBound(tt.bound), repeater.WithQuickRetries(0))
+		})
+	}
+}
+
+// unsized is a store that cannot tell how much it has.
+type unsized struct{ repeater.Queue }
+
+// TestFullLaneOfAPlainQueue: without SizedQueue, Push finds out.
+func TestFullLaneOfAPlainQueue(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.queue = unsized{memqueue.New()}
+		b.restart()
+		b.replies(func(sent) reply { return status(503) })
+		b.accept("/", "1", "2")
+		if w := b.post("/", "3"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("answered %d, want 503 with Retry-After", w.Code)
+		}
+	}, repeater.Route("/", "http://a.example"), repeater.WithLaneBound(repeater.Bound{Messages: 2}))
+}
+
+// TestDoorMemory: bodies that are being read take no more than so many bytes together, declared or not.
+func TestDoorMemory(t *testing.T) {
+	t.Parallel()
+	const room = 1 << 20
+	inBubble(t, func(b *bubble) {
+		held, release := io.Pipe()
+		var wg sync.WaitGroup
+		slow := func(length int64) func(*http.Request) {
+			return func(r *http.Request) { r.Body, r.ContentLength = held, length }
+		}
+		wg.Go(func() {
+			if w := b.post("/", "", slow(room-100)); w.Code != 200 {
+				t.Errorf("the slow one: answered %d, want 200", w.Code)
+			}
+		})
+		synctest.Wait()
+		if w := b.post("/", "", unread(t, 101)); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("a declared body too many: answered %d, want 503 with Retry-After", w.Code)
+		}
+		undeclared := func(r *http.Request) { r.ContentLength = -1 }
+		if w := b.post("/", strings.Repeat("x", 101), undeclared); w.Code != 503 {
+			t.Errorf("an undeclared body too many: answered %d, want 503", w.Code)
+		}
+		b.accept("/", strings.Repeat("x", 100))
+		_, _ = release.Write(make([]byte, room-100))
+		_ = release.Close()
+		wg.Wait()
+		if w := b.post("/", strings.Repeat("x", room), undeclared); w.Code != 200 {
+			t.Errorf("when there is room again: answered %d, want 200", w.Code)
+		}
+	}, repeater.Route("/", "http://a.example"), repeater.WithMaxBody(room), repeater.WithMemory(room, 0))
+}
+
+// TestLaneMemory: what lanes have in hand stays within the bound, and where they wait for it, each has one message.
+func TestLaneMemory(t *testing.T) {
+	t.Parallel()
+	const size, lanes, each = 100 << 10, 40, 20
+	q := &handCounter{Queue: memqueue.New(), now: make(map[repeater.Key]int)}
+	var opts []repeater.Option
+	for i := range lanes {
+		opts = append(opts, repeater.Route(fmt.Sprintf("/%d", i), fmt.Sprintf("http://%d.example", i)))
+	}
+	opts = append(opts, repeater.WithMaxBody(1<<20), repeater.WithMemory(0, 8<<20))
+	inBubble(t, func(b *bubble) {
+		b.queue = q
+		b.restart()
+		b.replies(func(sent) reply { return reply{status: 200, after: time.Second} })
+		body := strings.Repeat("x", size)
+		for range each {
+			for i := range lanes {
+				b.accept(fmt.Sprintf("/%d", i), body)
+			}
+		}
+		b.pass(5 * time.Minute)
+		if got := len(b.seen()); got != lanes*each {
+			t.Errorf("%d delivered, want %d: the line for memory must move", got, lanes*each)
+		}
+		if q.most > 9<<20 {
+			t.Errorf("%d bytes in hand, want no more than about %d", q.most, 8<<20)
+		}
+	}, opts...)
+}
+
+// handCounter counts the bytes that are claimed.
+type handCounter struct {
+	repeater.Queue
+	mu          sync.Mutex
+	now         map[repeater.Key]int
+	bytes, most int
+}
+
+func (h *handCounter) Claim(ctx context.Context, c repeater.ClaimRequest) (repeater.Claim, error) {
+	claim, err := h.Queue.Claim(ctx, c)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range claim.Messages {
+		h.now[m.Key] = len(m.Payload)
+		h.bytes += len(m.Payload)
+	}
+	h.most = max(h.most, h.bytes)
+	return claim, err
+}
+
+func (h *handCounter) Settle(ctx context.Context, lane, token string, s []repeater.Settlement) error {
+	h.mu.Lock()
+	for i := range s {
+		h.bytes -= h.now[s[i].Key]
+		delete(h.now, s[i].Key)
+	}
+	h.mu.Unlock()
+	return h.Queue.Settle(ctx, lane, token, s)
+}
+
+// TestBacklogGrowsThoughWell: one line says so, and names Concurrency; a destination that is down is another matter.
+func TestBacklogGrowsThoughWell(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.replies(func(tr sent) reply {
+			if tr.host == "b.example" {
+				return status(503)
+			}
+			return reply{status: 200, after: time.Second}
+		})
+		for range 400 {
+			for range 5 {
+				b.accept("/a", "x")
+				b.accept("/b", "x")
+			}
+			b.pass(time.Second)
+		}
+		if diff := cmp.Diff([]int{1, 0}, []int{b.logged("Concurrency", laneA), b.logged("Concurrency", laneB)}); diff != "" {
+			t.Errorf("lines about the growing and about the unwell lane (-want +got):\n%s", diff)
+		}
+	}, repeater.Route("/a", "http://a.example"), repeater.Route("/b", "http://b.example"), repeater.WithQuickRetries(0))
+}
+
+// lossy says of each message that it has ended the process so often.
+type lossy struct {
+	repeater.Queue
+	lost int
+}
+
+func (l *lossy) Claim(ctx context.Context, c repeater.ClaimRequest) (repeater.Claim, error) {
+	claim, err := l.Queue.Claim(ctx, c)
+	for i := range claim.Messages {
+		if strings.Contains(string(claim.Messages[i].Payload), "killer") {
+			claim.Messages[i].Lost = l.lost
+		}
+	}
+	return claim, err
+}
+
+// TestMessageThatEndsProcesses is tried alone, with nothing else in flight, then on its own schedule; one loud
+// line tells of it, and the count alone never makes it dead.
+func TestMessageThatEndsProcesses(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []int{2, 3} {
+		inBubble(t, func(b *bubble) {
+			b.queue = &lossy{b.queue, lost}
+			b.restart()
+			b.replies(func(tr sent) reply {
+				if tr.body == "killer" {
+					return reply{status: 503, after: time.Second}
+				}
+				return reply{status: 200, after: time.Second}
+			})
+			b.accept("/b", "b1")
+			b.pass(100 * time.Millisecond)
+			b.accept("/a", "killer", "a1")
+			b.accept("/b", "b2", "b3")
+			b.pass(30 * time.Second)
+			alone := true
+			tries := b.seen()
+			for _, tr := range tries {
+				for _, other := range tries {
+					if tr.body == "killer" && other != tr && other.at > tr.at-time.Second && other.at < tr.at+time.Second {
+						alone = false
+					}
+				}
+			}
+			loud := b.logged("level=ERROR", "has ended the process")
+			lane := b.lane(laneA)
+			switch {
+			case lost < 3 && (loud != 0 || lane.Failures == 0):
+				t.Errorf("lost %d times: %d loud lines, lane %+v; want it to be treated as any other", lost, loud, lane)
+			case lost >= 3 && (!alone || loud == 0 || lane.Failures != 0 || lane.Waiting != 1 || lane.Dead != 0):
+				t.Errorf("lost %d times: alone %v, %d loud lines, lane %+v; tries %v", lost, alone, loud, lane, tries)
+			}
+		}, repeater.Route("/a", "http://a.example"), repeater.Route("/b", "http://b.example"), repeater.WithQuickRetries(0))
+	}
+}
