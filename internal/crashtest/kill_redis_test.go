@@ -60,5 +60,8 @@ func TestKillRedisStore(t *testing.T) {
 	l.settle(t, 2*patience)
 	p.stop(t)
 	s.empty(t, repeater.WithRedis(server.Client(t)))
+	if l.refused == 0 {
+		t.Error("no sender was refused: the death of Redis went unnoticed")
+	}
 	t.Logf("Redis: kills of the program %d, of Redis %d, %s", programs, servers, l.figures())
 }
