@@ -110,7 +110,7 @@ func (r *Repeater) heed(o *outcome, rt *route, resp *http.Response, cancel func(
 // discard reads a little more, so that the connection can be used again.
 func discard(resp *http.Response) {
 	if resp.ContentLength != 0 {
-		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
+		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes+1) // beyond, to see its end
 	}
 	_ = resp.Body.Close()
 }
