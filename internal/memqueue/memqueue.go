@@ -83,7 +83,7 @@ func (q *Queue) Push(ctx context.Context, b repeater.Batch) (string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	if m, ok := q.marks[b.Dedupe]; ok && b.Dedupe != "" && now.Before(m.until) {
+	if m := q.marks[b.Dedupe]; now.Before(m.until) {
 		return m.id, nil
 	}
 	fresh := slices.DeleteFunc(slices.Clone(b.Messages), func(m repeater.Message) bool {

@@ -60,24 +60,28 @@ type torture struct {
 	*suite
 	pushers, each int
 	lanes         []string
+	pushed        chan struct{} // closed when all is pushed
 	mu            sync.Mutex
 	delivered     map[string][]string // by lane
-	left          int
 }
 
 func loadTorture(s *suite) {
-	r := &torture{suite: s, pushers: 4, each: 60, lanes: words("a b c"), delivered: make(map[string][]string)}
-	r.left = r.pushers * r.each * len(r.lanes)
-	var wg sync.WaitGroup
+	r := &torture{
+		suite: s, pushers: 4, each: 60, lanes: words("a b c"),
+		pushed: make(chan struct{}), delivered: make(map[string][]string),
+	}
+	var pushing, claiming sync.WaitGroup
 	for p := range r.pushers {
-		wg.Go(func() { r.pusher(p) })
+		pushing.Go(func() { r.pusher(p) })
 	}
 	for _, lane := range r.lanes {
 		for i := range 2 {
-			wg.Go(func() { r.claimer(lane, i) })
+			claiming.Go(func() { r.claimer(lane, i) })
 		}
 	}
-	wg.Wait()
+	pushing.Wait()
+	close(r.pushed)
+	claiming.Wait()
 	if s.Failed() {
 		return
 	}
@@ -103,9 +107,10 @@ func (r *torture) pusher(p int) {
 	}
 }
 
-// claimer takes its lane again and again from its rival, and settles some of what it gets.
+// claimer takes its lane again and again from its rival, until there is nothing left.
 func (r *torture) claimer(lane string, n int) {
-	for round := n; r.more(); round++ {
+	for round := n; !r.Failed(); round++ {
+		pushed := isClosed(r.pushed)
 		c, err := r.Claim(r.Context(), repeater.ClaimRequest{Lane: lane, Max: 1 + round%7, TTL: r.forever()})
 		switch {
 		case errors.Is(err, repeater.ErrBusy):
@@ -114,15 +119,21 @@ func (r *torture) claimer(lane string, n int) {
 			return
 		default:
 			r.work(lane, c, round)
+			if pushed && len(c.Messages) == 0 {
+				return
+			}
 		}
-		time.Sleep(time.Duration(round%3) * time.Millisecond)
+		time.Sleep(time.Duration(1+round%2) * time.Millisecond)
 	}
 }
 
-func (r *torture) more() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.left > 0 && !r.Failed()
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // work delivers what was claimed up to some point, so that order can be told, and gives back the rest.
@@ -134,7 +145,6 @@ func (r *torture) work(lane string, c repeater.Claim, round int) {
 		settlements = append(settlements, repeater.Settlement{Key: m.Key, Kind: repeater.SettleRetry, Hold: true, Attempt: attempt(0)})
 	}
 	r.mu.Lock() // before others can claim what comes next
-	r.left -= n
 	r.delivered[lane] = append(r.delivered[lane], ids(c.Messages[:n])...)
 	r.mu.Unlock()
 	for range 1 + round%2 { // the second time it is passed over
