@@ -29,8 +29,8 @@ func WithFile(path string) Option {
 //
 // Over a Redis Cluster the lanes of a fan-out live on different nodes, and so may a
 // Dedupe mark: such a request is stored in one place first and then copied to each lane, where
-// order and age count from the copy. A lane's bound is not checked in that one place; it
-// is kept by what this process has lately heard of the lane, which is a little old.
+// order and age count from the copy. There a lane's bound holds only about: it is checked
+// against what this process has heard of the lane within the last seconds.
 //
 // A client that has ContextTimeoutEnabled lets go at once of a server that hangs; another
 // holds senders and claims for up to its ReadTimeout more.

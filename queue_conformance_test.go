@@ -128,7 +128,6 @@ func (s *sharedStore) again(t *testing.T) *sharedStore {
 func sharedHarness() queuetest.Harness {
 	another := func(t *testing.T, q repeater.Queue) repeater.Queue { return q.(*sharedStore).again(t) }
 	return queuetest.Harness{
-		Only:      soundParts,
 		Remembers: true,
 		Restart: func(t *testing.T, q repeater.Queue) repeater.Queue {
 			if err := q.(*sharedStore).client.Close(); err != nil {

@@ -83,26 +83,17 @@ func (q *redisQueue) push(ctx context.Context, b *Batch) (string, error) {
 	}
 	// A mark must be found whichever lanes come with it, so in a cluster it needs a slot of its own.
 	if cluster && (b.dedupeMillis() > 0 || !q.oneSlot(lanes)) {
-		return q.pushOutbox(ctx, b)
+		return q.pushOutbox(ctx, b, lanes)
 	}
 	reply, err := q.runSafe(ctx, q.lua.Push, q.pushKeys(b, lanes), q.pushArgs(b, lanes)...).Slice()
 	if err != nil {
 		return "", err
 	}
-	q.learnSizes(reply, lanes)
+	q.sizes.learnAll(lanes, reply[2:])
 	if replyInt(reply, 1) > 0 {
 		return "", ErrFull
 	}
 	return replyText(reply, 0), nil
-}
-
-// learnSizes reads what a push has told of the lanes, which is nothing where a mark was known.
-func (q *redisQueue) learnSizes(reply []any, lanes []string) {
-	for i, name := range lanes {
-		if at := 2 + 2*i; at+1 < len(reply) {
-			q.sizes.set(name, int(replyInt(reply, at)), replyInt(reply, at+1))
-		}
-	}
 }
 
 func (q *redisQueue) pushKeys(b *Batch, lanes []string) []string {

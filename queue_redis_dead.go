@@ -39,6 +39,21 @@ func (q *redisQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]
 	return letters, next, nil
 }
 
+func (q *redisQueue) Letter(ctx context.Context, lane string, key Key) (DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return DeadLetter{}, err
+	}
+	keys := q.laneKeys(lane, "dead", "cards", "history", "tombs")
+	row, err := q.lua.Letter.Run(ctx, q.client, keys, key.String()).Slice()
+	if err != nil {
+		return DeadLetter{}, q.wrap(ctx, "dead letter", err)
+	}
+	if len(row) == 0 {
+		return DeadLetter{}, fmt.Errorf("redis: dead letter %v: %w", key, ErrNotFound)
+	}
+	return readDeadLetter(row), nil
+}
+
 // readDeadLetter shows what is left of a letter whose record is damaged, rather than hide it.
 func readDeadLetter(row []any) DeadLetter {
 	key, _ := parseKey(replyText(row, 0))
@@ -85,11 +100,12 @@ func (q *redisQueue) Replay(ctx context.Context, lane string, keys []Key) (int, 
 		return 0, q.wrap(ctx, "replay", err)
 	}
 	names := q.laneKeys(lane, "state", "ready", "held", "order", "dead", "cards", "history", "tombs")
-	n, err := q.lua.Replay.Run(ctx, q.client, names, appendKeys([]any{q.channel(), lane}, keys)...).Int()
+	reply, err := q.lua.Replay.Run(ctx, q.client, names, appendKeys([]any{q.channel(), lane}, keys)...).Slice()
 	if err != nil {
 		return 0, q.wrap(ctx, "replay", err)
 	}
-	return n, nil
+	q.sizes.learn(lane, reply[1:])
+	return int(replyInt(reply, 0)), nil
 }
 
 func (q *redisQueue) Drop(ctx context.Context, lane string, keys []Key) (int, error) {

@@ -83,7 +83,6 @@ func (q *redisQueue) Lanes(ctx context.Context, after string, max int) ([]LaneIn
 			return nil, q.wrap(ctx, "lanes", err)
 		}
 		for _, info := range page {
-			q.sizes.set(info.Name, info.Waiting, info.Bytes)
 			if info.Waiting+info.Dead == 0 && !info.Paused {
 				continue
 			}
@@ -127,6 +126,7 @@ func (q *redisQueue) laneInfos(ctx context.Context, names []string) ([]LaneInfo,
 	infos := make([]LaneInfo, len(names))
 	for i, name := range names {
 		infos[i] = readLaneInfo(name, states[i].Val(), clock.Val().UnixMilli())
+		q.sizes.set(name, infos[i].Waiting, infos[i].Bytes)
 	}
 	return infos, nil
 }

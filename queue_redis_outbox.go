@@ -89,15 +89,19 @@ func (q *redisQueue) outboxKey(n int, part string) string {
 }
 
 // pushOutbox stores a batch; that copying it to its lanes has failed is no failure.
-func (q *redisQueue) pushOutbox(ctx context.Context, b *Batch) (string, error) {
+func (q *redisQueue) pushOutbox(ctx context.Context, b *Batch, lanes []string) (string, error) {
+	full, err := q.anyFull(ctx, b.Bound, lanes)
+	if err != nil {
+		return "", err
+	}
 	n := outboxOf(b)
 	keys := []string{q.outboxKey(n, "items"), q.outboxKey(n, "since")}
 	mark := b.dedupeMillis()
 	if mark > 0 {
 		keys = append(keys, q.outboxKey(n, "mark:"+digest(b.Dedupe)))
 	}
-	args := make([]any, 0, 2+2*len(b.Messages))
-	args = append(args, b.ID, mark)
+	args := make([]any, 0, 3+2*len(b.Messages))
+	args = append(args, b.ID, mark, full)
 	for i := range b.Messages {
 		args = append(args, Key{b.ID, b.Messages[i].Dest}.String(), encodeOutbox(b, &b.Messages[i]))
 	}
@@ -105,8 +109,11 @@ func (q *redisQueue) pushOutbox(ctx context.Context, b *Batch) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id, stored := replyText(reply, 0), replyInt(reply, 1) > 0
-	if !stored {
+	id, stored := replyText(reply, 0), replyInt(reply, 1)
+	switch {
+	case stored < 0:
+		return "", ErrFull
+	case stored == 0:
 		return id, nil
 	}
 	items := make([]outboxItem, len(b.Messages))
@@ -141,7 +148,7 @@ func (q *redisQueue) copyOut(ctx context.Context, n int, items []outboxItem) err
 			errs = append(errs, err)
 			continue
 		}
-		q.learnSizes(reply, []string{items[i].message.Lane})
+		q.sizes.learn(items[i].message.Lane, reply[2:])
 		done = append(done, items[i].name())
 	}
 	if len(done) > 0 {

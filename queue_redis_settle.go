@@ -19,14 +19,16 @@ func (q *redisQueue) Settle(ctx context.Context, lane, token string, s []Settlem
 	}
 	keys := q.laneKeys(lane, "state", "ready", "due", "claimed", "held", "order", "dead", "cards", "payloads",
 		"history", "tombs", "seen", "lost")
-	settles, err := q.lua.Settle.Run(ctx, q.client, keys, args...).Int64()
+	reply, err := q.lua.Settle.Run(ctx, q.client, keys, args...).Slice()
 	if err != nil {
 		return q.wrap(ctx, "settle "+lane, err)
 	}
+	settles := replyInt(reply, 0)
 	if settles == 0 {
 		return fmt.Errorf("redis: settle %s: %w", lane, ErrStale)
 	}
 	q.settled(lane, token, settles)
+	q.sizes.learn(lane, reply[1:])
 	return nil
 }
 
@@ -64,7 +66,7 @@ func (q *redisQueue) Release(ctx context.Context, lane, token string) error {
 		return err
 	}
 	defer q.letGo(lane, h)
-	keys := q.laneKeys(lane, "state", "ready", "due", "claimed")
+	keys := q.laneKeys(lane, "state", "ready", "due", "claimed", "lost")
 	if err := q.lua.Release.Run(ctx, q.client, keys, token, q.channel(), lane).Err(); err != nil {
 		return q.wrap(ctx, "release "+lane, err)
 	}

@@ -285,10 +285,6 @@ func testRedisLost(t *testing.T, store redisStore) {
 	wantLost(take(1, time.Millisecond), 1)
 	c := take(9, redisTTL)
 	wantLost(c, 2, 1, 0)
-	mustSettle(t, q, "a", c.Token, repeater.Settlement{Key: c.Messages[0].Key, Kind: repeater.SettleRelease})
-	mustRelease(t, q, "a", c.Token)
-	c = take(9, redisTTL)
-	wantLost(c, 2, 1, 0)
 	mustSettle(t, q, "a", c.Token,
 		repeater.Settlement{Key: c.Messages[0].Key, Kind: repeater.SettleRetry, Hold: true},
 		repeater.Settlement{Key: c.Messages[1].Key, Kind: repeater.SettleDead},
@@ -303,6 +299,15 @@ func testRedisLost(t *testing.T, store redisStore) {
 		return len(got.Messages) == 3
 	})
 	wantLost(got, 0, 0, 0)
+	mustRelease(t, q, "a", c.Token)
+	wantLost(take(1, time.Millisecond), 0)
+	c = take(1, redisTTL)
+	wantLost(c, 1)
+	mustRelease(t, q, "a", c.Token)
+	wantLost(take(1, redisTTL), 0)
+	if n, err := store.client(t).Exists(t.Context(), store.prefix+"lane:{a}:lost").Result(); n != 0 || err != nil {
+		t.Errorf("%d keys are left, %v", n, err)
+	}
 }
 
 // A message's age grows on Redis's clock, and not while an operator has its lane paused.

@@ -38,7 +38,7 @@ if token ~= '' and token ~= holder then return {0} end
 if token == '' and holder and not again and num(s[2]) > now then return {-1} end
 if (token ~= '' or again) and number > 0 and number < call then return {2, call} end
 if token ~= '' and (call < ack or num(s[8]) < settles) then
-  give_up(state, ready, due, claimed)
+  give_up(state, ready, due, claimed, lost)
   return {0}
 end
 
@@ -46,7 +46,7 @@ redis.call('HDEL', state, (token == '' or max > 0) and 'hungry' or '')
 if again then
   token, ack = holder, 0
 elseif token == '' then
-  put_back_after(ready, due, claimed, 0, lost) -- nobody has, so their process is gone
+  for _, m in ipairs(put_back_after(ready, due, claimed, 0)) do redis.call('HINCRBY', lost, m, 1) end
   token, taken, call, ack = redis.call('HINCRBY', state, 'epoch', 1) .. '-' .. take, now, 0, 0
 end
 if ack >= 0 and call > ack then put_back_after(ready, due, claimed, ack) end

@@ -69,22 +69,25 @@ local function put_back(ready, due, m, place)
   end
 end
 
--- Puts back what claims numbered above call have taken; lost counts each, where it is given.
-local function put_back_after(ready, due, claimed, call, lost)
-  local all = redis.call('HGETALL', claimed)
+-- Puts back what claims numbered above call have taken; returns it.
+local function put_back_after(ready, due, claimed, call)
+  local all, back = redis.call('HGETALL', claimed), {}
   for i = 1, #all, 2 do
     if num(string.match(all[i + 1], '(%d+)$')) > call then
       redis.call('HDEL', claimed, all[i])
       put_back(ready, due, all[i], all[i + 1])
-      if lost then redis.call('HINCRBY', lost, all[i], 1) end
+      back[#back + 1] = all[i]
     end
   end
+  return back
 end
 
--- Ends the claim on a lane, and puts back what is in hand under it.
-local function give_up(state, ready, due, claimed)
+-- Ends the claim on a lane, and puts back what is in hand under it: none of that is lost.
+local function give_up(state, ready, due, claimed, lost)
   redis.call('HDEL', state, 'token', 'until', 'taken', 'call', 'hungry')
-  put_back_after(ready, due, claimed, 0)
+  local back = put_back_after(ready, due, claimed, 0)
+  if redis.call('EXISTS', lost) == 0 then return end
+  for _, m in ipairs(back) do redis.call('HDEL', lost, m) end
 end
 
 -- Entries of parked for route lie between these two.

@@ -49,6 +49,8 @@ var (
 	expire string
 	//go:embed dead.lua
 	dead string
+	//go:embed letter.lua
+	letter string
 	//go:embed payload.lua
 	payload string
 	//go:embed replay.lua
@@ -72,7 +74,8 @@ var (
 // Scripts are all the scripts, ready to run.
 type Scripts struct {
 	Push, Claim, Settle, Release, Expire *redis.Script
-	Dead, Payload, Replay, Drop, Prune   *redis.Script
+	Dead, Letter, Payload                *redis.Script
+	Replay, Drop, Prune                  *redis.Script
 	Steer, Register, Announce            *redis.Script
 	OutboxPush, OutboxDue                *redis.Script
 }
@@ -82,7 +85,8 @@ func New() *Scripts {
 	script := func(src string) *redis.Script { return redis.NewScript(lib + src) }
 	return &Scripts{
 		Push: script(push), Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
-		Dead: script(dead), Payload: script(payload), Replay: script(replay), Drop: script(drop), Prune: script(prune),
+		Dead: script(dead), Letter: script(letter), Payload: script(payload),
+		Replay: script(replay), Drop: script(drop), Prune: script(prune),
 		Steer: script(steer), Register: script(register), Announce: script(announce),
 		OutboxPush: script(outboxPush), OutboxDue: script(outboxDue),
 	}

@@ -1,14 +1,14 @@
 -- Gives a lane back, and what is claimed under the token with it.
 --
--- KEYS  state ready due claimed
+-- KEYS  state ready due claimed lost
 -- ARGV  1 token   2 channel for wakes   3 lane
 -- Returns 1, or 0 if the token is stale, which changes nothing.
 
-local state, ready, due, claimed = unpack(KEYS)
+local state, ready, due, claimed, lost = unpack(KEYS)
 local token, channel, lane = ARGV[1], ARGV[2], ARGV[3]
 if token == '' or redis.call('HGET', state, 'token') ~= token then return 0 end
 
-give_up(state, ready, due, claimed)
+give_up(state, ready, due, claimed, lost)
 local now = clock()
 local s = redis.call('HMGET', state, 'pause', 'paused')
 forget_empty(state)

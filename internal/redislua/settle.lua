@@ -7,13 +7,14 @@
 --       retry                after in ms, attempt as a line ("" for none)
 --       hold                 the same: retry in place, and the lane pauses
 --       dead, refused        attempt, reason, answer
--- Returns how many settlings there have been in the lane, or 0 if the token is stale.
+-- Returns {how many settlings there have been in the lane, messages and bytes that wait}, or {0} if
+-- the token is stale.
 --
 -- What is not claimed is passed over, so that a repetition changes nothing.
 
 local state, ready, due, claimed, held, order, dead, cards, payloads, history, tombs, seen, lost = unpack(KEYS)
 local token, channel, lane = ARGV[1], ARGV[2], ARGV[3]
-if token == '' or redis.call('HGET', state, 'token') ~= token then return 0 end
+if token == '' or redis.call('HGET', state, 'token') ~= token then return {0} end
 
 local first_attempts, last_attempts, remember = 3, 16, 60000
 local now = clock()
@@ -99,7 +100,7 @@ while i <= #ARGV do
   local place = redis.call('HGET', claimed, m)
   if place then
     redis.call('HDEL', claimed, m)
-    if any_lost and kind ~= 'release' then redis.call('HDEL', lost, m) end
+    if any_lost then redis.call('HDEL', lost, m) end
     settle[kind](m, place, redis.call('HGET', cards, m), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
   end
   i = i + 2 + takes[kind]
@@ -114,4 +115,4 @@ redis.call('HDEL', state, workable > 0 and 'hungry' or '')
 redis.call('HSET', state, 'waiting', waiting, 'bytes', bytes, 'dead', n_dead, 'deaths', deaths,
   'failures', failures, 'refusals', refusals, 'pause', pause, 'settles', settles)
 if workable > 0 and s[8] then redis.call('PUBLISH', channel, lane) end
-return settles
+return {settles, waiting, bytes}
