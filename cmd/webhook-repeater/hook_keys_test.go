@@ -3,6 +3,8 @@ package main_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +65,40 @@ func TestHookKeys(t *testing.T) {
 	}
 	p.Signal(t, syscall.SIGTERM)
 	p.ends(t, 0)
+}
+
+// TestVerify: only what the sender has signed is accepted, with any of the secrets.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	dest := newDestination(t)
+	dir := write(t, "config.ini", "[server]\nhost = 127.0.0.1\nport = 0\n[hook:a]\nsrc_path = /a\ndst_host = "+dest.URL+"\n"+
+		"verify = github\nverify_secret = file:old\n  It's a Secret to Everybody\n")
+	if err := os.WriteFile(filepath.Join(dir, "old"), []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, dir)
+	// The signature of GitHub's own documentation.
+	for signature, want := range map[string]int{
+		"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17": http.StatusOK,
+		"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e18": http.StatusUnauthorized,
+	} {
+		req, err := http.NewRequest(http.MethodPost, p.url+"/a", strings.NewReader("Hello, World!"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Hub-Signature-256", signature)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: answered %s, want %d", signature, resp.Status, want)
+		}
+	}
+	if got := dest.next(t); got.body != "Hello, World!" {
+		t.Errorf("%q arrived", got.body)
+	}
 }
 
 // delivery sends a request that a sender may send again.

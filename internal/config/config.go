@@ -50,6 +50,7 @@ func Parse(name, text string) (*Settings, error) {
 	r.checkMemory()
 	r.checkHooks()
 	r.checkLanes()
+	r.checkVerify()
 	if len(r.mistakes) > 0 {
 		return nil, r.err(name)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,22 +186,26 @@ func TestEachHook(t *testing.T) {
 		"dedupe":       {"X-GitHub-Delivery", "Idempotency-Key"},
 		"pass_through": {"2s", "0.5"},
 		"keep_host":    {"yes", "true"},
+
+		"verify":        {"github", "Slack"},
+		"verify_secret": {"one\n  two", "three"},
 	}
-	const a = "[hook:a]\nsrc_path = /a\ndst_host = http://a\n"
-	const b = "[hook:b]\nsrc_path = /b\ndst_host = http://b\n"
+	needs := map[string]string{"verify": "verify_secret = s\n", "verify_secret": "verify = github\n"}
 	for _, k := range eachHook {
 		v, ok := values[k.Name]
 		if !ok {
 			t.Errorf("%s: no values to try", k.Name)
 			continue
 		}
+		a := "[hook:a]\nsrc_path = /a\ndst_host = http://a\n" + needs[k.Name]
+		b := "[hook:b]\nsrc_path = /b\ndst_host = http://b\n" + needs[k.Name]
 		first, second := k.Name+" = "+v[0]+"\n", k.Name+" = "+v[1]+"\n"
 		got := parsed(t, a+b+second+"[app]\n"+first)
 		want := parsed(t, a+first+b+second)
 		if diff := cmp.Diff(want.Hooks, got.Hooks, cmpopts.IgnoreUnexported(Hook{})); diff != "" {
 			t.Errorf("%s: -in the hook +in [app]:\n%s", k.Name, diff)
 		}
-		unsaid := parsed(t, a+b)
+		unsaid := parsed(t, strings.ReplaceAll(a+b, needs[k.Name], ""))
 		for i := range unsaid.Hooks {
 			if cmp.Equal(unsaid.Hooks[i], got.Hooks[i], cmpopts.IgnoreUnexported(Hook{})) {
 				t.Errorf("%s = %s changes nothing", k.Name, v[i])

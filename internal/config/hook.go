@@ -29,6 +29,9 @@ type Hook struct {
 	PassThrough time.Duration
 	KeepHost    bool
 	Secret      string
+	Verify      string // "" for whatever anybody signs
+
+	VerifySecrets []string
 
 	section  string // its header
 	line     int

@@ -27,11 +27,6 @@ type kind struct {
 	empty bool // the value may be empty
 }
 
-func (k kind) unquoted() kind {
-	k.quiet = true
-	return k
-}
-
 func text(to func(*fields) *string) kind {
 	return kind{Kind: "text", set: func(f *fields, v string) error {
 		*to(f) = v

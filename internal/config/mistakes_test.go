@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -145,6 +146,21 @@ func TestMistakes(t *testing.T) {
 		{"memory", "[server]\nmax_body = 10MB\naccept_memory = 10MB\n[app]\ndeliver_memory = 10MB\n",
 			"config.ini:3: [server] accept_memory has no room for one body of max_body and its headers; make it at least 11534336\n" +
 				`config.ini:5: [app] deliver_memory has no room for one body of max_body and its headers; make it at least 11534336`},
+
+		{"unknown sender", "[app]\nverify = gihtub\n",
+			`config.ini:2: [app] verify "gihtub" is not known; did you mean "github"?`},
+		{"verify alone", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nverify = stripe\n",
+			`config.ini:4: [hook:b] verify has no verify_secret; write the secret that you share with stripe`},
+		{"verify_secret alone", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nverify_secret = hunter2\n",
+			`config.ini:4: [hook:b] verify_secret has no effect without verify; write who sends, as verify = github`},
+		{"verify_secret", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nverify = standardwebhooks\nverify_secret = whsec_hunter2!\n",
+			`config.ini:5: [hook:b] verify_secret is not as those of standardwebhooks are; copy it from there once more`},
+		{"secret in the environment", "[app]\nsecret = env:REPEATER_TEST_UNSET\n",
+			`config.ini:2: [app] secret is to be in the environment variable "REPEATER_TEST_UNSET", which is not set; set it, or write another env:NAME`},
+		{"secret in a file", "[store]\nredis_url = file:/nonexistent/url\n",
+			`config.ini:2: [store] redis_url is to be in the file "/nonexistent/url": no such file or directory; make it readable, or write another file:PATH`},
+		{"secret in an empty file", "[app]\nsecret = file:" + os.DevNull + "\n",
+			`config.ini:2: [app] secret is to be in the file "` + os.DevNull + `", which is empty; write it there`},
 
 		{"all of them, by line", "[app]\nbackoff_timeout = x\nsecrt = hunter2\n[srver]\nport = 1\n",
 			`config.ini:2: [app] backoff_timeout "x" is not a duration; write seconds, as "5" or "0.5", or a unit, as "500ms", "90s", "5m" or "1h"` + "\n" +

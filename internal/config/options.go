@@ -33,6 +33,7 @@ func (h *Hook) options(pace time.Duration) []repeater.RouteOption {
 	add(h.KeepHost, repeater.KeepHost)
 	add(h.Lane != "", func() repeater.RouteOption { return repeater.Lane(h.Lane) })
 	add(h.Dedupe != "", func() repeater.RouteOption { return repeater.Dedupe(h.Dedupe) })
+	add(h.Verify != "", func() repeater.RouteOption { return repeater.Verify(verifiers[h.Verify](h.VerifySecrets...)) })
 	if key, err := orderkey.Parse(h.OrderBy); err == nil {
 		opts = append(opts, repeater.OrderBy(key))
 	}

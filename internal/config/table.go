@@ -85,7 +85,7 @@ var Sections = []Section{
 		{Name: "file", Default: "webhook-repeater.db", Doc: "The file. It serves one process at a time.",
 			kind: text(func(f *fields) *string { return &f.File })},
 		{Name: "redis_url", Doc: "Keep requests in Redis: redis://[USER:PASSWORD@]HOST:PORT/DB, or rediss:// for TLS.",
-			kind: redisURL(func(f *fields) *string { return &f.RedisURL })},
+			kind: hidden(redisURL(func(f *fields) *string { return &f.RedisURL }))},
 		{Name: "redis_prefix", Default: "repeater:", Doc: "What all keys in Redis begin with.",
 			kind: redisPrefix(func(f *fields) *string { return &f.RedisPrefix })},
 		{Name: "unknown_route_age", Default: "1h", Doc: "How long requests of a hook that no process has any more wait in Redis before they are set aside.",
@@ -134,7 +134,11 @@ var eachHook = []Key{
 	{Name: "keep_host", Default: "no", Doc: "Send the request's own Host header instead of the destination's.",
 		kind: yesNo(func(f *fields) *bool { return &f.hook.KeepHost })},
 	{Name: "secret", Doc: "Sign what is forwarded, in the header X-REPEATER-SIG.",
-		kind: text(func(f *fields) *string { return &f.hook.Secret }).unquoted()},
+		kind: hidden(text(func(f *fields) *string { return &f.hook.Secret }))},
+	{Name: "verify", Default: "none", Doc: "Accept only what this sender has signed.",
+		kind: orNone(func(f *fields) *string { return &f.hook.Verify }, verifier)},
+	{Name: "verify_secret", Doc: "The secret that is shared with that sender; several, one a line, while it changes.",
+		kind: secrets(func(f *fields) *[]string { return &f.hook.VerifySecrets })},
 }
 
 // fields is what the keys of the table set.
