@@ -122,7 +122,7 @@ func lanesSize(s *suite) {
 		s.Helper()
 		s.eventually(func() error {
 			if m, b, _ := sized.Size("a"); m != messages || b != bytes {
-				return fmt.Errorf("Size = %d messages, %d bytes, want %d, %d", m, b, messages, bytes)
+				return fmt.Errorf("it has %d messages, %d bytes, want %d, %d", m, b, messages, bytes)
 			}
 			return nil
 		})
