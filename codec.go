@@ -35,7 +35,7 @@ type Codec interface {
 }
 
 // BinaryCodec is the default Codec: a version, length-prefixed fields, and the
-// body as it came. It does not encrypt.
+// body as it came. It does not encrypt; [Encrypt] does.
 type BinaryCodec struct{}
 
 const codecVersion = 1

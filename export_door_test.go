@@ -12,3 +12,9 @@ func ClientAddr(peer netip.Addr, h http.Header, trusted []netip.Prefix) (netip.A
 
 // EndToEnd is the filter of hop-by-hop headers.
 func EndToEnd(h http.Header) http.Header { return endToEnd(h) }
+
+// EncryptedCodec is what Encrypt makes of inner.
+func EncryptedCodec(inner Codec, keys ...string) Codec {
+	c := newConfig([]Option{WithCodec(inner), Encrypt(keys...)})
+	return c.codec
+}

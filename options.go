@@ -37,6 +37,7 @@ type config struct {
 	routes      []*route
 	stores      []store
 	codec       Codec
+	sealing     []sealingKey // nil: not encrypted
 	transport   http.RoundTripper
 	log         *slog.Logger
 	first, max  time.Duration
@@ -84,6 +85,7 @@ type route struct {
 	keepHost bool
 	allow    prefixes // nil: everybody
 	md5      []byte   // nil: unsigned
+	sign     [][]byte // nil: unsigned
 	verifier Verifier // nil: everything is genuine
 	errs     []error
 
@@ -227,6 +229,9 @@ func newConfig(opts []Option) *config {
 func (c *config) setDefaults() {
 	if c.codec == nil {
 		c.codec = BinaryCodec{}
+	}
+	if c.sealing != nil {
+		c.codec = sealedCodec{c.codec, c.sealing}
 	}
 	c.timeouts = c.timeouts.withDefaults()
 	if c.transport == nil {

@@ -81,6 +81,12 @@ var mistakes = []struct {
 	{"token without token", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.GitLab()))}, []string{`"/x"`, "no secret"}},
 	{"empty token beside a good one", []repeater.Option{repeater.Route("/x", anywhere, repeater.Verify(repeater.GitLab("whsec_AAAA", "")))}, []string{`"/x"`, "empty"}},
 
+	{"no signing secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.Sign())}, []string{`"/x"`, "Sign", "no secret"}},
+	{"signing secret not base64", []repeater.Option{repeater.Route("/x", anywhere, repeater.Sign("whsec_canary!"))}, []string{`"/x"`, "Sign", "base64"}},
+	{"short signing secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.Sign("whsec_AAAA"))}, []string{`"/x"`, "Sign", "3 bytes"}},
+	{"no key", []repeater.Option{good(), repeater.Encrypt()}, []string{"Encrypt", "no key"}},
+	{"short key", []repeater.Option{good(), repeater.Encrypt("plain", "canary==")}, []string{"Encrypt", "32 bytes"}},
+
 	{"empty secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.SignMD5(""))}, []string{`"/x"`, "SignMD5", "empty"}},
 	{"negative pace", []repeater.Option{repeater.Route("/x", anywhere, repeater.Pace(-time.Second))}, []string{`"/x"`, "Pace", "-1s"}},
 	{"differing paces",

@@ -45,6 +45,9 @@ func (r *Repeater) outgoing(m Claimed) (*http.Request, error) {
 	}
 	setBody(req, in.Body)
 	setHeaders(req, rt, dest, m, in)
+	if rt.sign != nil {
+		sign(req.Header, rt.sign, m.Key.ID, r.cfg.clock(), in.Body)
+	}
 	return req, nil
 }
 

@@ -364,3 +364,13 @@ func mustURL(s string) *url.URL {
 	}
 	return u
 }
+
+// request is r as a server of net/http would have it.
+func (r wireRequest) request() *http.Request {
+	req := &http.Request{Header: make(http.Header), Host: r.value("Host"), RequestURI: r.target(), URL: mustURL(r.target())}
+	for _, line := range r.header {
+		name, value, _ := strings.Cut(line, ":")
+		req.Header.Add(name, strings.TrimSpace(value))
+	}
+	return req
+}
