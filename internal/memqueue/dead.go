@@ -40,6 +40,19 @@ func (q *Queue) Dead(ctx context.Context, lane, cursor string, max int) ([]repea
 	return letters, "", nil
 }
 
+func (q *Queue) Letter(ctx context.Context, lane string, key repeater.Key) (repeater.DeadLetter, error) {
+	if err := ctx.Err(); err != nil {
+		return repeater.DeadLetter{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := q.stored[key]
+	if m == nil || m.lane != lane || m.death == nil {
+		return repeater.DeadLetter{}, fmt.Errorf("dead letter %v: %w", key, repeater.ErrNotFound)
+	}
+	return m.letter(), nil
+}
+
 func (m *message) letter() repeater.DeadLetter {
 	return repeater.DeadLetter{
 		Key: m.key, Route: m.route, Received: m.received, Died: m.died, Size: len(m.payload),
@@ -105,15 +118,3 @@ func (q *Queue) Prune(ctx context.Context, lane string, older time.Duration, max
 }
 
 // Letter returns one dead letter.
-func (q *Queue) Letter(ctx context.Context, lane string, key repeater.Key) (repeater.DeadLetter, error) {
-	if err := ctx.Err(); err != nil {
-		return repeater.DeadLetter{}, err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	m := q.stored[key]
-	if m == nil || m.lane != lane || m.death == nil {
-		return repeater.DeadLetter{}, fmt.Errorf("dead letter %v: %w", key, repeater.ErrNotFound)
-	}
-	return m.letter(), nil
-}

@@ -54,6 +54,8 @@ func contextEnded(s *suite) {
 	s.wantEnded("Lanes", err)
 	_, _, err = s.Dead(ctx, "a", "", 10)
 	s.wantEnded("Dead", err)
+	_, err = s.Letter(ctx, "a", key("1"))
+	s.wantEnded("Letter", err)
 	_, err = s.Payload(ctx, "a", key("1"))
 	s.wantEnded("Payload", err)
 	for name, change := range map[string]func(context.Context, string, []repeater.Key) (int, error){"Replay": s.Replay, "Drop": s.Drop} {

@@ -219,6 +219,42 @@ func deadPushedAgain(s *suite) {
 	s.wantDrained("a", "1")
 }
 
+var letterTests = []test{
+	{"returns one dead letter, as Dead lists it", nothing, letterListed},
+	{"answers ErrNotFound for what is no dead letter of this lane", nothing, letterNotFound},
+}
+
+func letterListed(s *suite) {
+	s.bury("a", "1", "2")
+	s.fill("a", "3")
+	c := s.take("a", 1)
+	last := refused("3")
+	last.Reason, last.Answer, last.Attempt.Error = "refused", []byte("no"), "an error"
+	s.settle("a", c.Token, last)
+	for _, want := range s.dead("a") {
+		got, err := s.Letter(s.Context(), "a", want.Key)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			s.Errorf("Letter(%v): %v (-want +got):\n%s", want.Key, err, diff)
+		}
+	}
+}
+
+func letterNotFound(s *suite) {
+	s.bury("b", "2")
+	s.bury("a", "dropped", "replayed")
+	s.drop("a", 1, "dropped")
+	s.replay("a", 1, "replayed")
+	s.fill("a", "delivered")
+	c := s.take("a", 2)
+	s.settle("a", c.Token, delivered("delivered"))
+	for _, k := range keys("2", "dropped", "replayed", "delivered", "unknown", "") {
+		_, err := s.Letter(s.Context(), "a", k)
+		s.wantErr("Letter", err, repeater.ErrNotFound)
+	}
+	_, err := s.Letter(s.Context(), "unheard", key("2"))
+	s.wantErr("Letter", err, repeater.ErrNotFound)
+}
+
 var payloadTests = []test{
 	{"returns what was pushed, while it waits, is claimed, due, held or dead", nothing, payloadStored},
 	{"answers ErrNotFound for what is not stored in this lane", nothing, payloadNotFound},

@@ -113,6 +113,7 @@ var groups = []struct {
 	{"Lost", lostTests},
 	{"Lanes", laneTests},
 	{"Dead", deadTests},
+	{"Letter", letterTests},
 	{"Payload", payloadTests},
 	{"Replay", replayTests},
 	{"Prune", pruneTests},

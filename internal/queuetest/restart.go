@@ -211,6 +211,8 @@ func restartClosed(s *suite) {
 	s.wantErr("Lanes", err, repeater.ErrClosed)
 	_, _, err = old.Dead(ctx, "a", "", 1)
 	s.wantErr("Dead", err, repeater.ErrClosed)
+	_, err = old.Letter(ctx, "a", key("1"))
+	s.wantErr("Letter", err, repeater.ErrClosed)
 	_, err = old.Payload(ctx, "a", key("1"))
 	s.wantErr("Payload", err, repeater.ErrClosed)
 	_, err = old.Replay(ctx, "a", keys("1"))

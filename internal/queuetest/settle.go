@@ -130,15 +130,17 @@ func settleTwice(s *suite) {
 
 func settleStale(s *suite) {
 	s.fill("a", "1")
+	s.fill("free", "2")
 	c := s.take("a", 1)
-	b := s.take("b", 1)
-	for name, token := range map[string]string{"no": "", "a forged": "forged", "another": c.Token + "x"} {
-		s.wantErr("Settle with "+name+" token", s.Settle(s.Context(), "a", token, all(c.Messages, 0)), repeater.ErrStale)
+	for _, lane := range []string{"a", "free", "unheard"} {
+		for _, token := range []string{"", "forged", c.Token + "x"} {
+			err := s.Settle(s.Context(), lane, token, append(all(c.Messages, 0), delivered("2")))
+			s.wantErr("Settle with a token that nobody was given", err, repeater.ErrStale)
+		}
 	}
-	s.wantErr("Settle in a lane never heard of", s.Settle(s.Context(), "c", c.Token, all(c.Messages, 0)), repeater.ErrStale)
 	s.wantLane(repeater.LaneInfo{Name: "a", Waiting: 1, Bytes: 7, Held: true})
-	s.release("b", b.Token)
 	s.settle("a", c.Token, delivered("1"))
+	s.wantDrained("free", "2")
 }
 
 func settleNothing(s *suite) {
