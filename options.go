@@ -54,6 +54,7 @@ type config struct {
 	doorMemory  int64 // bytes
 	laneMemory  int64
 	redisPrefix string
+	diskFloor   int64
 	clock       func() time.Time
 	errs        []error
 

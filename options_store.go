@@ -1,6 +1,7 @@
 package repeater
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -16,9 +17,21 @@ func WithFile(path string) Option {
 			c.fail("WithFile: the path is empty")
 		}
 		c.stores = append(c.stores, store{"WithFile", true, func(c *config) Queue {
-			return newFileQueue(path, c.clock, c.log)
+			q := newFileQueue(path, c.clock, c.log)
+			q.room.floor = cmp.Or(c.diskFloor, defaultDiskFloor)
+			return q
 		}})
 	}
+}
+
+// WithDiskFloor sets how many bytes [WithFile] leaves free on its disk. Below, requests
+// are answered with 503, while deliveries go on. Between the floor and twice as much,
+// the lanes that hold the most are refused first, so that what waits for one dead
+// destination does not shut the door of the others. Free pages inside the
+// file count as free. The default, also for 0, is 256 MiB; a negative
+// value means no floor, and requests are refused when writing them fails. The last one holds.
+func WithDiskFloor(bytes int64) Option {
+	return func(c *config) { c.diskFloor = bytes }
 }
 
 // WithRedis keeps messages in Redis (single, Sentinel or Cluster), for any number of

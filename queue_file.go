@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 // fileQueue is the embedded store: bbolt, one committer goroutine that gathers
@@ -22,14 +21,19 @@ import (
 // What is committed lies in buckets (see fileTx). Claims live in memory only: they
 // end with the process, as nobody else can open the file.
 type fileQueue struct {
-	path string
-	now  func() time.Time // for what is persisted; what is not uses the monotonic clock
-	log  *slog.Logger
+	path  string
+	clock steadyClock
+	log   *slog.Logger
+	room  fileRoom
 
-	openMu sync.Mutex // held while opening and closing
-	mu     sync.RWMutex
-	db     *bbolt.DB // nil until opened
-	closed bool
+	openMu   sync.Mutex // held while opening and closing
+	mu       sync.RWMutex
+	db       *bbolt.DB // nil until opened, and while the committer opens it again
+	trouble  error     // why it does
+	opened   bool
+	closed   bool
+	running  []byte // the mark that is in the file while we have it open
+	pageSize int64
 
 	lanesMu sync.Mutex
 	lanes   map[string]*fileLane
@@ -37,31 +41,29 @@ type fileQueue struct {
 	lastID  uint32
 
 	committer committer
+	commitTx  func(*bbolt.Tx) error // tests let it fail
 }
 
 func newFileQueue(path string, now func() time.Time, log *slog.Logger) *fileQueue {
-	return &fileQueue{path: path, now: now, log: log, lanes: make(map[string]*fileLane)}
+	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit}
+	q.clock.wall = now
+	q.room.q, q.room.floor = q, defaultDiskFloor
+	return q
 }
 
 // Open opens the file, and creates it if need be. Every other method does so
 // too; a failed open is tried again with the next call.
-func (q *fileQueue) Open(ctx context.Context) error {
-	_, done, err := q.use(ctx)
-	if err != nil {
-		return err
-	}
-	done()
-	return nil
-}
+func (q *fileQueue) Open(ctx context.Context) error { return q.ready(ctx) }
 
 // Close commits what is pending and closes the file.
 func (q *fileQueue) Close() error {
 	q.openMu.Lock()
 	defer q.openMu.Unlock()
 	q.mu.RLock()
-	db, closed := q.db, q.closed
+	opened, closed := q.opened, q.closed
 	q.mu.RUnlock()
-	if db != nil && !closed {
+	if opened && !closed {
+		q.giveBackLanes()
 		q.committer.stop()
 	}
 	q.mu.Lock()
@@ -70,84 +72,80 @@ func (q *fileQueue) Close() error {
 		return nil
 	}
 	q.closed = true
-	if db == nil {
+	if q.db == nil {
 		return nil
 	}
-	return db.Close()
+	if err := q.seal(); err != nil {
+		q.log.Warn("store: not closed cleanly; the next start will take more care", "error", err)
+	}
+	return q.db.Close()
 }
 
-// use returns the open database, and a function to call when done with it.
-func (q *fileQueue) use(ctx context.Context) (*bbolt.DB, func(), error) {
+func (q *fileQueue) giveBackLanes() {
+	q.lanesMu.Lock()
+	defer q.lanesMu.Unlock()
+	for _, l := range q.lanes {
+		l.mu.Lock()
+		l.held = false
+		l.giveBackAll(q, false)
+		l.mu.Unlock()
+	}
+}
+
+// ready opens the store if need be.
+func (q *fileQueue) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return err
 	}
 	q.mu.RLock()
-	if q.db == nil && !q.closed {
-		q.mu.RUnlock()
-		if err := q.open(); err != nil {
-			return nil, nil, err
-		}
-		q.mu.RLock()
-	}
-	if q.closed {
-		q.mu.RUnlock()
-		return nil, nil, fmt.Errorf("%s: %w", q.path, ErrClosed)
-	}
-	return q.db, q.mu.RUnlock, nil
-}
-
-func (q *fileQueue) open() error {
-	q.openMu.Lock()
-	defer q.openMu.Unlock()
-	q.mu.RLock()
-	done := q.db != nil || q.closed
+	opened, closed := q.opened, q.closed
 	q.mu.RUnlock()
-	if done {
+	switch {
+	case closed:
+		return fmt.Errorf("%s: %w", q.path, ErrClosed)
+	case opened:
 		return nil
 	}
-	db, err := bbolt.Open(q.path, 0o600, &bbolt.Options{
-		Timeout:         time.Millisecond, // say at once that it is locked
-		FreelistType:    bbolt.FreelistMapType,
-		NoFreelistSync:  true, // a synced freelist is rewritten by every commit of a drain
-		InitialMmapSize: initialMmap,
-		NoStatistics:    true,
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return fmt.Errorf("%s: %w: one file serves one process; use Redis to run several", q.path, ErrLocked)
-	}
-	if err != nil {
-		return fmt.Errorf("open store %s: %w", q.path, err)
-	}
-	if err := q.load(db); err != nil {
-		return errors.Join(fmt.Errorf("open store %s: %w", q.path, err), db.Close())
-	}
-	q.committer.start(q, db)
-	q.mu.Lock()
-	q.db = db
-	q.mu.Unlock()
-	return nil
+	return q.open()
 }
 
-// load makes the buckets and reads the lanes.
-func (q *fileQueue) load(db *bbolt.DB) error {
-	return db.Update(func(tx *bbolt.Tx) error {
-		if err := createBuckets(tx); err != nil {
-			return err
-		}
-		q.lanesMu.Lock()
-		defer q.lanesMu.Unlock()
-		return tx.Bucket(bucketLanes).ForEach(func(name, v []byte) error {
-			rec, err := decodeLane(v)
-			if err != nil {
-				return fmt.Errorf("lane %q: %w", name, err)
-			}
-			l := q.addLane(string(name), rec.id)
-			l.rec = rec
-			l.pause = time.Now().Add(rec.pauseLeft(q.now()))
-			q.lastID = max(q.lastID, rec.id)
-			return nil
-		})
-	})
+// view reads from the store, which is ready.
+func (q *fileQueue) view(read func(*bbolt.Tx) error) error {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	switch {
+	case q.closed:
+		return fmt.Errorf("%s: %w", q.path, ErrClosed)
+	case q.db == nil:
+		return fmt.Errorf("store: %w", q.trouble)
+	}
+	return q.db.View(read)
+}
+
+// begin starts the committer's next transaction. Pages that no reader needs any more
+// become free with it: without room, readers wait, so that this is all.
+func (q *fileQueue) begin() (*bbolt.Tx, error) {
+	if q.room.isShort() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+	} else {
+		q.mu.RLock()
+		defer q.mu.RUnlock()
+	}
+	if q.db == nil {
+		return nil, q.trouble
+	}
+	return q.db.Begin(true)
+}
+
+// commit writes a transaction. The list of free pages goes with it only while it is
+// short: a long one, as after a drain, would be rewritten by every commit. Without
+// it, the next open has to look at every page.
+func (q *fileQueue) commit(tx *bbolt.Tx) error {
+	db := tx.DB()
+	s := db.Stats()
+	db.NoFreelistSync = s.FreePageN+s.PendingPageN > maxSyncedPages || q.room.isShort()
+	return q.commitTx(tx)
 }
 
 // lane returns the lane of that name, and makes it if need be.
@@ -161,6 +159,13 @@ func (q *fileQueue) lane(name string) *fileLane {
 	return q.addLane(name, q.lastID)
 }
 
+// known returns the lane of that name, or nil.
+func (q *fileQueue) known(name string) *fileLane {
+	q.lanesMu.Lock()
+	defer q.lanesMu.Unlock()
+	return q.lanes[name]
+}
+
 func (q *fileQueue) addLane(name string, id uint32) *fileLane {
 	// Tokens of an earlier opening must not fit: start anywhere.
 	l := &fileLane{name: name, id: id, rec: laneRecord{id: id}, epoch: rand.Uint64()}
@@ -170,46 +175,11 @@ func (q *fileQueue) addLane(name string, id uint32) *fileLane {
 	return l
 }
 
-func (q *fileQueue) Push(ctx context.Context, b Batch) (string, error) {
-	if err := b.check(); err != nil {
-		return "", err
-	}
-	_, done, err := q.use(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	p := &filePush{batch: b, id: b.ID}
-	if err := q.committer.do(ctx, p); err != nil {
-		return "", err
-	}
-	return p.id, nil
-}
-
-func (q *fileQueue) Settle(ctx context.Context, lane, token string, s []Settlement) error {
-	_, done, err := q.use(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	op, wait, err := q.lane(lane).settle(q, token, s)
-	if err != nil || op == nil {
-		return err
-	}
-	if !wait {
-		q.committer.ride(op)
-		return nil
-	}
-	// The claims have ended in memory: the rest happens whether or not anybody waits.
-	return q.committer.do(context.WithoutCancel(ctx), op)
-}
-
 func (q *fileQueue) Lanes(ctx context.Context, after string, max int) ([]LaneInfo, error) {
-	_, done, err := q.use(ctx)
-	if err != nil {
+	if err := q.ready(ctx); err != nil {
 		return nil, err
 	}
-	defer done()
+	now := q.clock.now()
 	q.lanesMu.Lock()
 	defer q.lanesMu.Unlock()
 	i, found := slices.BinarySearch(q.names, after)
@@ -218,64 +188,31 @@ func (q *fileQueue) Lanes(ctx context.Context, after string, max int) ([]LaneInf
 	}
 	var infos []LaneInfo
 	for ; i < len(q.names) && len(infos) < max; i++ {
-		if info := q.lanes[q.names[i]].info(); info.Waiting+info.Dead > 0 {
+		if info := q.lanes[q.names[i]].info(now); info.Waiting+info.Dead > 0 || info.Paused {
 			infos = append(infos, info)
 		}
 	}
 	return infos, nil
 }
 
-func (q *fileQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]DeadLetter, string, error) {
-	db, done, err := q.use(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	defer done()
-	var letters []DeadLetter
-	next := ""
-	err = db.View(func(tx *bbolt.Tx) (err error) {
-		letters, next, err = listDead(tx, q.lane(lane).id, cursor, max)
-		return err
-	})
-	return letters, next, err
-}
-
 func (q *fileQueue) Payload(ctx context.Context, lane string, key Key) ([]byte, error) {
-	db, done, err := q.use(ctx)
-	if err != nil {
+	if err := q.ready(ctx); err != nil {
 		return nil, err
 	}
-	defer done()
+	l := q.known(lane)
+	if l == nil {
+		return nil, fmt.Errorf("message %v: %w", key, ErrNotFound)
+	}
 	// Deliveries that wait for their commit are gone already.
 	if err := q.committer.flush(ctx); err != nil {
 		return nil, err
 	}
 	var payload []byte
-	err = db.View(func(tx *bbolt.Tx) (err error) {
-		payload, err = readPayload(tx.Bucket(bucketPayload), q.lane(lane).id, key)
+	err := q.view(func(tx *bbolt.Tx) (err error) {
+		payload, err = readPayload(tx.Bucket(bucketPayload), l.id, key)
 		return err
 	})
 	return payload, err
-}
-
-func (q *fileQueue) Replay(ctx context.Context, lane string, keys []Key) (int, error) {
-	return q.changeDead(ctx, &fileReplay{lane: q.lane(lane), keys: keys})
-}
-
-func (q *fileQueue) Drop(ctx context.Context, lane string, keys []Key) (int, error) {
-	return q.changeDead(ctx, &fileReplay{lane: q.lane(lane), keys: keys, drop: true})
-}
-
-func (q *fileQueue) changeDead(ctx context.Context, op *fileReplay) (int, error) {
-	_, done, err := q.use(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	if err := q.committer.do(ctx, op); err != nil {
-		return 0, err
-	}
-	return op.n, nil
 }
 
 // check finds what no store could keep.
@@ -288,7 +225,10 @@ func (b *Batch) check() error {
 	}
 	for i, m := range b.Messages {
 		if m.Lane == "" || len(m.Lane) > maxLane {
-			return fmt.Errorf("push: a lane's name has 1 to %d bytes, this one %d", maxLane, len(m.Lane))
+			return fmt.Errorf("push: %w", errLaneName)
+		}
+		if len(m.Payload) > maxPayload {
+			return fmt.Errorf("push: a payload has at most %d bytes, this one %d", maxPayload, len(m.Payload))
 		}
 		if m.Dest < 0 || m.Dest > maxDest {
 			return fmt.Errorf("push: destination number %d is not within 0 to %d", m.Dest, maxDest)
@@ -309,8 +249,11 @@ const (
 	maxDest = 1<<16 - 1
 )
 
-// initialMmap reserves address space, not memory, so that the file seldom has to be mapped anew.
-const initialMmap = 1 << 30
+// maxPayload is what bbolt can still keep in one piece.
+const maxPayload = 1 << 30
+
+// maxSyncedPages is how many free pages, 8 bytes each, are listed with every commit.
+const maxSyncedPages = 2048
 
 // String keeps the path out of %v of a Repeater's parts.
 func (q *fileQueue) String() string { return "file store " + strings.ToValidUTF8(q.path, "?") }

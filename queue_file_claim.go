@@ -11,7 +11,8 @@ import (
 
 // hand collects the messages of one Claim from one snapshot.
 type hand struct {
-	now  time.Time
+	now  moment
+	age  moment // of the lane
 	lane uint32
 	c    ClaimRequest
 
@@ -52,21 +53,17 @@ func (h *hand) fillReady(tx *bbolt.Tx) error {
 	return nil
 }
 
-// fillDue takes what is due, and says whether there is room for more. What is not
-// due for longer than it was ever to wait tells that the wall clock was set back, and
-// is taken too.
+// fillDue takes what is due, and says whether there is room for more.
 func (h *hand) fillDue(tx *bbolt.Tx, skip map[position]struct{}) (bool, error) {
 	cur, prefix := tx.Bucket(bucketDue).Cursor(), laneKey(h.lane, 4)
 	for k, v := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
-		at := position{bucket: inDue, due: int64(binary.BigEndian.Uint64(k[4:])), seq: binary.BigEndian.Uint64(k[12:])}
+		at := position{bucket: inDue, due: moment(binary.BigEndian.Uint64(k[4:])), seq: binary.BigEndian.Uint64(k[12:])}
 		if _, ok := skip[at]; ok {
 			continue
 		}
-		if left := time.UnixMilli(at.due).Sub(h.now); left > 0 {
-			if c, err := decodeCard(v); err == nil && left <= c.after+time.Millisecond {
-				h.wait = left
-				return true, nil
-			}
+		if at.due > h.now {
+			h.wait = at.due.since(h.now)
+			return true, nil
 		}
 		if ok, err := h.addCard(v, at); !ok || err != nil {
 			return false, err
@@ -97,7 +94,10 @@ func (h *hand) add(e *fileEntry) (bool, error) {
 		err = ErrCorrupt // a card without its payload
 	}
 	c := &e.card
-	h.out = append(h.out, Claimed{Key: c.key, Route: c.route, Received: c.received, Attempts: c.attempts, Payload: payload, Err: err})
+	h.out = append(h.out, Claimed{
+		Key: c.key, Route: c.route, Received: c.received, Attempts: c.attempts, Silent: c.silent,
+		Age: h.age.since(c.since), Payload: payload, Err: err,
+	})
 	h.entries = append(h.entries, e)
 	h.bytes += int64(c.size)
 	return true, nil

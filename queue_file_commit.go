@@ -2,21 +2,52 @@ package repeater
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // fileOp is a change to be committed. apply may run again, in a later
 // transaction, after a failed commit; done runs once, after the commit.
+//
+// Where apply finds, before it has changed anything, that the operation cannot be
+// carried out, it returns a refusal. Any other error undoes the whole transaction.
 type fileOp interface {
 	apply(t *fileTx) error
 	done()
 	size() int
+	rank() opRank
 }
+
+// opRank says what becomes of an operation that cannot be committed.
+type opRank uint8
+
+const (
+	rankWish  opRank = iota // it fails
+	rankVital               // it fails, but may use the reserve of a full disk
+	rankFact                // it has happened in memory: it is tried until it succeeds, with the reserve
+)
+
+// What most operations are made of.
+type (
+	wish  struct{}
+	vital struct{ wish }
+	fact  struct{ wish }
+)
+
+func (wish) done()        {}
+func (wish) size() int    { return 0 }
+func (wish) rank() opRank { return rankWish }
+
+func (vital) rank() opRank { return rankVital }
+func (fact) rank() opRank  { return rankFact }
+
+// refusal is an operation's own failure; the others of its transaction are committed.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
 
 const (
 	// rideFor bounds how long a delivery may wait for somebody else's commit.
@@ -24,19 +55,23 @@ const (
 	// A transaction is held in memory until it is written.
 	maxCommitBytes = 16 << 20
 	maxCommitOps   = 4096
-	// retryCommit is the pause before settlements are tried again on a full disk.
+	// retryCommit is the pause before facts are tried again.
 	retryCommit = 100 * time.Millisecond
 )
 
 // committer gathers operations and commits them together: while one
 // transaction is being synced, the next one fills.
 type committer struct {
-	q  *fileQueue
-	db *bbolt.DB
+	q      *fileQueue
+	number uint64 // of the last transaction, never used again (see commitRecord)
+
+	chunks   int       // of the reserve
+	refillAt time.Time // not before
 
 	mu       sync.Mutex
 	ops      []*queuedOp
-	busy     bool // operations have been taken and are not yet committed
+	busy     bool  // operations have been taken and are not yet committed
+	broken   error // why only facts are taken: the file is being opened again
 	stopping bool
 
 	urgent chan struct{} // somebody waits
@@ -47,8 +82,9 @@ type committer struct {
 // queuedOp is an operation and whoever waits for it.
 type queuedOp struct {
 	fileOp
-	result chan error // nil: nobody waits
-	state  atomic.Int32
+	refused error
+	result  chan error // nil: nobody waits
+	state   atomic.Int32
 }
 
 const (
@@ -57,9 +93,10 @@ const (
 	opAbandoned
 )
 
-func (c *committer) start(q *fileQueue, db *bbolt.DB) {
-	c.q, c.db = q, db
+func (c *committer) start(q *fileQueue) {
+	c.q = q
 	c.urgent, c.lazy, c.ended = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
+	signal(c.lazy) // perhaps the reserve is not whole
 	go c.loop()
 }
 
@@ -72,27 +109,29 @@ func (c *committer) stop() {
 	<-c.ended
 }
 
-// do commits op and waits for it. When ctx ends first, op is dropped if its
-// transaction has not begun, and may be committed otherwise.
+// do commits op and waits for it.
 func (c *committer) do(ctx context.Context, op fileOp) error {
-	qo := &queuedOp{fileOp: op, result: make(chan error, 1)}
-	if !c.add(qo) {
-		return ErrClosed
+	qo, err := c.add(op, true)
+	if err != nil {
+		return err
 	}
-	signal(c.urgent)
+	return c.await(ctx, qo)
+}
+
+// ride commits op with whatever is committed next, or soon.
+func (c *committer) ride(op fileOp) { _, _ = c.add(op, false) }
+
+// await waits for an operation. When ctx ends first, a wish is dropped if its
+// transaction has not begun, and may be committed otherwise.
+func (c *committer) await(ctx context.Context, qo *queuedOp) error {
 	select {
 	case err := <-qo.result:
 		return err
 	case <-ctx.Done():
-		qo.state.CompareAndSwap(opQueued, opAbandoned)
+		if qo.rank() != rankFact {
+			qo.state.CompareAndSwap(opQueued, opAbandoned)
+		}
 		return ctx.Err()
-	}
-}
-
-// ride commits op with whatever is committed next, or soon.
-func (c *committer) ride(op fileOp) {
-	if c.add(&queuedOp{fileOp: op}) {
-		signal(c.lazy)
 	}
 }
 
@@ -107,14 +146,23 @@ func (c *committer) flush(ctx context.Context) error {
 	return c.do(ctx, nothing{})
 }
 
-func (c *committer) add(op *queuedOp) bool {
+// add puts op behind those that are there. The caller awaits it, or nobody ever does.
+func (c *committer) add(op fileOp, awaited bool) (*queuedOp, error) {
+	qo, wake := &queuedOp{fileOp: op}, c.lazy
+	if awaited {
+		qo.result, wake = make(chan error, 1), c.urgent
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopping {
-		return false
+	switch {
+	case c.stopping:
+		return nil, fmt.Errorf("store: %w", ErrClosed)
+	case c.broken != nil && op.rank() != rankFact:
+		return nil, fmt.Errorf("store: %w", c.broken)
 	}
-	c.ops = append(c.ops, op)
-	return true
+	c.ops = append(c.ops, qo)
+	signal(wake)
+	return qo, nil
 }
 
 func (c *committer) loop() {
@@ -137,6 +185,7 @@ func (c *committer) loop() {
 		if c.over() {
 			return
 		}
+		c.refill()
 	}
 }
 
@@ -181,54 +230,63 @@ func (c *committer) take() (ops []*queuedOp, more bool) {
 	return live, len(c.ops) > 0
 }
 
-// commit applies the operations in one transaction. Claims that have ended stay
-// ended whatever happens: those operations are tried until they succeed.
+// commit applies the operations in one transaction.
 func (c *committer) commit(ops []*queuedOp) {
-	t := &fileTx{q: c.q, lanes: make(map[*fileLane]*laneTx)}
-	err := c.db.Update(func(tx *bbolt.Tx) error {
-		t.tx = tx
-		for _, op := range ops {
-			if err := op.apply(t); err != nil {
-				return err
-			}
+	for len(ops) > 0 {
+		t, err := c.transact(ops)
+		culprit, ok := errors.AsType[*opError](err)
+		switch {
+		case err == nil:
+			c.succeeded(t, ops)
+			return
+		case !ok:
+			c.failed(t, ops, err)
+			return
 		}
-		return t.finish()
-	})
-	if err == nil {
-		t.publish()
-		for _, op := range ops {
-			op.done()
-			op.answer(nil)
-		}
-		return
+		// Without it, the others go on.
+		op := ops[culprit.index]
+		ops = append(ops[:culprit.index:culprit.index], ops[culprit.index+1:]...)
+		c.dismiss(op, err)
 	}
-	var again []*queuedOp
-	for _, op := range ops {
-		op.answer(fmt.Errorf("store: %w", err))
-		if _, ok := op.fileOp.(*fileSettle); ok {
-			op.result = nil
-			op.state.Store(opQueued)
-			again = append(again, op)
-		}
-	}
-	c.retry(again, err)
 }
 
-// retry puts settlements back in front, so that they stay before what was
-// pushed later, and comes back to them after a while.
+func (c *committer) succeeded(t *fileTx, ops []*queuedOp) {
+	t.publish()
+	for _, op := range ops {
+		op.done()
+		op.answer(op.refused)
+	}
+}
+
+// dismiss answers an operation that could not be committed, unless it is a fact.
+func (c *committer) dismiss(op *queuedOp, err error) {
+	if op.rank() == rankFact {
+		c.retry([]*queuedOp{op}, err)
+		return
+	}
+	op.answer(fmt.Errorf("store: %w", err))
+}
+
+// retry puts facts back in front, so that they stay before what came later, and comes
+// back to them after a while.
 func (c *committer) retry(ops []*queuedOp, cause error) {
 	if len(ops) == 0 {
 		return
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.stopping {
-		c.mu.Unlock()
-		c.q.log.Error("store: closing with settlements that could not be committed; their messages will be delivered again",
+		c.q.log.Error("store: closing with outcomes that could not be committed; their messages will be delivered again",
 			"settlements", len(ops), "error", cause)
+		for _, op := range ops {
+			op.answer(fmt.Errorf("store: %w", cause))
+		}
 		return
 	}
+	for _, op := range ops {
+		op.state.Store(opQueued)
+	}
 	c.ops = append(ops, c.ops...)
-	c.mu.Unlock()
 	time.AfterFunc(retryCommit, func() { signal(c.lazy) })
 }
 
@@ -246,8 +304,6 @@ func signal(ch chan struct{}) {
 }
 
 // nothing is an operation to wait for those before it.
-type nothing struct{}
+type nothing struct{ vital }
 
 func (nothing) apply(*fileTx) error { return nil }
-func (nothing) done()               {}
-func (nothing) size() int           { return 0 }

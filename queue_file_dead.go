@@ -2,12 +2,31 @@ package repeater
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
+
+func (q *fileQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]DeadLetter, string, error) {
+	if err := q.ready(ctx); err != nil {
+		return nil, "", err
+	}
+	l := q.known(lane)
+	if l == nil {
+		return nil, "", nil
+	}
+	var letters []DeadLetter
+	next := ""
+	err := q.view(func(tx *bbolt.Tx) (err error) {
+		letters, next, err = listDead(tx, l.id, cursor, max)
+		return err
+	})
+	return letters, next, err
+}
 
 // listDead reads a page of dead letters, the latest first. The cursor is the
 // sequence number of the last one of the page before.
@@ -43,36 +62,67 @@ func listDead(tx *bbolt.Tx, lane uint32, cursor string, max int) (letters []Dead
 func (c *card) deadLetter() DeadLetter {
 	return DeadLetter{
 		Key: c.key, Route: c.route, Received: c.received, Died: c.died,
-		Size: c.size, Attempts: c.attempts, History: c.history, Reason: c.reason,
+		Size: c.size, Attempts: c.attempts, History: c.history, Reason: c.reason, Answer: c.answer,
 	}
 }
 
-// fileReplay puts dead letters back into their lane, or drops them.
-type fileReplay struct {
+func (q *fileQueue) Replay(ctx context.Context, lane string, keys []Key) (int, error) {
+	return q.exhume(ctx, lane, &fileExhume{keys: keys})
+}
+
+func (q *fileQueue) Drop(ctx context.Context, lane string, keys []Key) (int, error) {
+	return q.exhume(ctx, lane, &fileExhume{keys: keys, drop: true})
+}
+
+func (q *fileQueue) exhume(ctx context.Context, lane string, op *fileExhume) (int, error) {
+	if err := q.ready(ctx); err != nil {
+		return 0, err
+	}
+	if op.lane = q.known(lane); op.lane == nil {
+		return 0, nil
+	}
+	err := q.committer.do(ctx, op)
+	if err != nil {
+		return 0, err
+	}
+	return op.n, nil
+}
+
+// fileExhume puts dead letters back into their lane, or drops them.
+type fileExhume struct {
+	wish
 	lane *fileLane
 	keys []Key
 	drop bool
 	n    int
 }
 
-func (r *fileReplay) size() int { return 0 }
-func (r *fileReplay) done()     {}
+func (x *fileExhume) rank() opRank {
+	if x.drop {
+		return rankVital
+	}
+	return rankWish
+}
 
-func (r *fileReplay) apply(t *fileTx) error {
-	r.n = 0
-	for _, key := range r.keys {
-		c, err := r.exhume(t, key)
+func (x *fileExhume) apply(t *fileTx) error {
+	x.n = 0
+	for _, key := range x.keys {
+		seq := t.bucket(bucketGrave).Get(graveKey(x.lane.id, key))
+		if len(seq) != 8 {
+			continue
+		}
+		c, err := t.exhume(x.lane, seqKey(x.lane.id, binary.BigEndian.Uint64(seq)))
 		if err != nil {
 			return err
 		}
 		if c == nil {
 			continue
 		}
-		r.n++
-		if r.drop {
+		x.n++
+		if x.drop {
 			err = t.delete(bucketPayload, payloadKey(key))
 		} else {
-			err = t.enqueue(r.lane, &card{key: c.key, route: c.route, orderKey: c.orderKey, received: c.received, size: c.size})
+			err = t.enqueue(x.lane, &card{key: c.key, route: c.route, orderKey: c.orderKey, received: c.received, size: c.size})
 		}
 		if err != nil {
 			return err
@@ -81,22 +131,64 @@ func (r *fileReplay) apply(t *fileTx) error {
 	return nil
 }
 
-// exhume removes a dead letter's card and returns it; nil if there is none.
-func (r *fileReplay) exhume(t *fileTx, key Key) (*card, error) {
-	id := r.lane.id
-	grave := append(laneKey(id, 4+len(key.ID)+2), payloadKey(key)...)
-	seq := t.bucket(bucketGrave).Get(grave)
-	if len(seq) != 8 {
-		return nil, nil
-	}
-	at := seqKey(id, binary.BigEndian.Uint64(seq))
-	c, err := decodeCard(t.bucket(bucketDead).Get(at))
-	if err != nil {
-		return nil, fmt.Errorf("dead letter %v: %w", key, err)
-	}
+// exhume takes a dead letter's card away and returns it; nil if it cannot be read.
+func (t *fileTx) exhume(l *fileLane, at []byte) (*card, error) {
+	v := bytes.Clone(t.bucket(bucketDead).Get(at))
 	if err := t.delete(bucketDead, at); err != nil {
 		return nil, err
 	}
-	t.lane(r.lane).dead--
-	return &c, t.delete(bucketGrave, grave)
+	t.lane(l).dead--
+	c, err := decodeCard(v)
+	if err != nil {
+		return nil, t.setAside(l, binary.BigEndian.Uint64(at[4:]), v)
+	}
+	return &c, t.delete(bucketGrave, graveKey(l.id, c.key))
+}
+
+func (q *fileQueue) Prune(ctx context.Context, lane string, older time.Duration, max int) (int, error) {
+	if err := q.ready(ctx); err != nil {
+		return 0, err
+	}
+	l := q.known(lane)
+	if l == nil || l.counts().dead == 0 {
+		return 0, nil
+	}
+	op := &filePrune{lane: l, before: q.clock.now() - moment(older), max: max}
+	if err := q.committer.do(ctx, op); err != nil {
+		return 0, err
+	}
+	return op.n, nil
+}
+
+// filePrune deletes the oldest dead letters. They lie in the order of their deaths.
+type filePrune struct {
+	vital
+	lane   *fileLane
+	before moment
+	max, n int
+}
+
+func (p *filePrune) apply(t *fileTx) error {
+	prefix := laneKey(p.lane.id, 4)
+	for p.n = 0; p.n < p.max; {
+		k, v := t.bucket(bucketDead).Cursor().Seek(prefix)
+		if !bytes.HasPrefix(k, prefix) {
+			return nil
+		}
+		if c, err := decodeCard(v); err == nil && c.since >= p.before {
+			return nil
+		}
+		c, err := t.exhume(p.lane, bytes.Clone(k))
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			continue
+		}
+		p.n++
+		if err := t.delete(bucketPayload, payloadKey(c.key)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

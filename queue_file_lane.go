@@ -3,7 +3,6 @@ package repeater
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,22 +21,25 @@ type fileLane struct {
 	// claiming is held by the one Claim or Release at work; it comes before mu.
 	claiming sync.Mutex
 
-	mu       sync.Mutex
-	rec      laneRecord // as committed
-	pending  laneCounts // what settlements that are not yet committed will change
-	failures int        // counted down from rec.failures by settlements not yet committed
-	dirty    int        // settlements not yet committed
+	mu      sync.Mutex
+	rec     laneRecord // as committed
+	pending laneCounts // what settlements that are not yet committed will change
+	dirty   int        // settlements not yet committed
+	state   laneState  // as it is, committed or not
 
 	epoch   uint64 // of the last claim; its token
 	held    bool
 	expires time.Time
-	pause   time.Time // nothing is handed out before
+
+	suspects int    // so many messages yet may be what the last process died of
+	suspect  uint64 // and up to this seq
 
 	next     uint64                // all ready messages before are in hand, returned, freed, or settled
 	claimed  map[Key]*fileEntry    // in hand
 	returned []*fileEntry          // ready, before next, by seq
 	freed    []*fileEntry          // made ready by a commit, perhaps before next
 	gone     map[position]struct{} // settled, but still to be found in bucket due
+	lost     map[uint64]int        // by seq: claims in a row that nobody ended
 }
 
 // fileEntry is a message that is, or has been, in hand.
@@ -48,7 +50,19 @@ type fileEntry struct {
 
 func (l *fileLane) token() string { return strconv.FormatUint(l.epoch, 10) }
 
-func (l *fileLane) info() LaneInfo {
+func (l *fileLane) record() laneRecord {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rec
+}
+
+func (l *fileLane) counts() laneCounts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rec.laneCounts.plus(l.pending)
+}
+
+func (l *fileLane) info(now moment) LaneInfo {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	counts := l.rec.laneCounts.plus(l.pending)
@@ -57,41 +71,41 @@ func (l *fileLane) info() LaneInfo {
 		Waiting:  counts.waiting,
 		Bytes:    counts.bytes,
 		Dead:     counts.dead,
-		Failures: l.currentFailures(),
-		Wait:     max(0, time.Until(l.pause)),
+		Failures: l.state.failures,
+		Refusals: l.state.refusals,
+		Paused:   l.state.stopped != 0,
+		Wait:     l.state.pauseTo.since(now),
 		Held:     l.held && time.Now().Before(l.expires),
 	}
 }
 
-func (l *fileLane) currentFailures() int {
-	if l.dirty > 0 {
-		return l.failures
-	}
-	return l.rec.failures
-}
-
 func (q *fileQueue) Claim(ctx context.Context, c ClaimRequest) (Claim, error) {
-	db, done, err := q.use(ctx)
-	if err != nil {
-		return Claim{}, err
-	}
-	defer done()
 	if c.Lane == "" || len(c.Lane) > maxLane {
-		return Claim{}, fmt.Errorf("claim: a lane's name has 1 to %d bytes, this one %d", maxLane, len(c.Lane))
+		return Claim{}, fmt.Errorf("claim: %w", errLaneName)
+	}
+	if err := q.ready(ctx); err != nil {
+		return Claim{}, err
 	}
 	l := q.lane(c.Lane)
 	l.claiming.Lock()
 	defer l.claiming.Unlock()
-	claim, from, err := l.take(c)
-	if err != nil || c.Max <= 0 || claim.Wait > 0 {
+	now := q.clock.now()
+	claim, from, err := l.take(q, c, now)
+	if err != nil || c.Max <= 0 || claim.Wait > 0 || claim.Paused {
 		return claim, err
 	}
-	h := &hand{now: q.now(), lane: l.id, c: c, next: from.next}
-	err = db.View(func(tx *bbolt.Tx) error { return h.fill(tx, from) })
-	if err != nil {
-		return claim, fmt.Errorf("claim: %w", err)
+	h := &hand{now: now, age: from.age, lane: l.id, c: c, next: from.next}
+	err = q.view(func(tx *bbolt.Tx) error { return h.fill(tx, from) })
+	if err == nil {
+		l.give(h)
+		err = q.note(ctx, l, h.entries)
 	}
-	l.give(h)
+	if err != nil {
+		if c.Token == "" {
+			l.release(q, claim.Token) // nobody has heard of it
+		}
+		return Claim{}, fmt.Errorf("claim %s: %w", l.name, err)
+	}
 	claim.Messages, claim.More, claim.Wait = h.out, h.more, h.wait
 	if len(h.broken) > 0 {
 		q.quarantine(l, h.broken)
@@ -106,10 +120,11 @@ type start struct {
 	returned []*fileEntry
 	next     uint64
 	skip     map[position]struct{} // in bucket due, but in hand or settled
+	age      moment                // the lane's own time
 }
 
 // take makes sure that the caller holds the lane.
-func (l *fileLane) take(c ClaimRequest) (Claim, start, error) {
+func (l *fileLane) take(q *fileQueue, c ClaimRequest, at moment) (Claim, start, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -119,14 +134,17 @@ func (l *fileLane) take(c ClaimRequest) (Claim, start, error) {
 	case c.Token == "" && l.held && now.Before(l.expires):
 		return Claim{}, start{}, fmt.Errorf("claim %s: %w", l.name, ErrBusy)
 	case c.Token == "":
-		l.giveBackAll()
+		l.giveBackAll(q, true)
 		l.epoch++
 		l.held = true
 	}
 	l.expires = now.Add(c.TTL)
-	claim := Claim{Token: l.token(), Failures: l.currentFailures(), Wait: max(0, l.pause.Sub(now))}
+	claim := Claim{
+		Token: l.token(), Wait: l.state.pauseTo.since(at), Paused: l.state.stopped != 0,
+		Failures: l.state.failures, Refusals: l.state.refusals,
+	}
 	l.absorbFreed()
-	from := start{slices.Clone(l.returned), l.next, maps.Clone(l.gone)}
+	from := start{slices.Clone(l.returned), l.next, maps.Clone(l.gone), l.state.ownTime(at)}
 	for _, e := range l.claimed {
 		if e.at.bucket == inDue {
 			if from.skip == nil {
@@ -146,8 +164,9 @@ func (l *fileLane) give(h *hand) {
 	if l.claimed == nil {
 		l.claimed = make(map[Key]*fileEntry)
 	}
-	for _, e := range h.entries {
+	for i, e := range h.entries {
 		l.claimed[e.card.key] = e
+		h.out[i].Lost = l.lost[e.card.seq]
 	}
 	l.returned = slices.DeleteFunc(l.returned, func(e *fileEntry) bool {
 		return l.claimed[e.card.key] == e
@@ -168,28 +187,43 @@ func (l *fileLane) absorbFreed() {
 }
 
 func (q *fileQueue) Release(ctx context.Context, lane, token string) error {
-	_, done, err := q.use(ctx)
-	if err != nil {
+	if err := q.ready(ctx); err != nil {
 		return err
 	}
-	defer done()
 	l := q.lane(lane)
 	l.claiming.Lock()
 	defer l.claiming.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held && token == l.token() {
-		l.giveBackAll()
-		l.held = false
-	}
+	l.release(q, token)
 	return nil
 }
 
-func (l *fileLane) giveBackAll() {
+func (l *fileLane) release(q *fileQueue, token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held && token == l.token() {
+		l.held = false
+		l.giveBackAll(q, false)
+	}
+}
+
+// giveBackAll returns what is in hand to its old places; lost, because its holder has vanished.
+func (l *fileLane) giveBackAll(q *fileQueue, lost bool) {
+	if len(l.claimed) == 0 {
+		return
+	}
+	if lost && l.lost == nil {
+		l.lost = make(map[uint64]int)
+	}
 	for key, e := range l.claimed {
 		delete(l.claimed, key)
+		if lost {
+			l.lost[e.card.seq]++
+		} else {
+			delete(l.lost, e.card.seq)
+		}
 		l.giveBack(e)
 	}
+	q.committer.ride(&fileHand{lane: l})
 }
 
 // giveBack lets Claim find a message again: a ready one lies before next, where
@@ -200,75 +234,4 @@ func (l *fileLane) giveBack(e *fileEntry) {
 	}
 	i, _ := slices.BinarySearchFunc(l.returned, e, func(a, b *fileEntry) int { return cmp.Compare(a.at.seq, b.at.seq) })
 	l.returned = slices.Insert(l.returned, i, e)
-}
-
-// settle ends claims in memory and returns what is to be committed, and
-// whether the caller has to wait for it: a message that moves can be seen
-// in its new place only then.
-func (l *fileLane) settle(q *fileQueue, token string, settlements []Settlement) (*fileSettle, bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.held || token != l.token() {
-		return nil, false, fmt.Errorf("settle %s: %w", l.name, ErrStale)
-	}
-	op, wait := &fileSettle{lane: l}, false
-	failures := l.currentFailures()
-	for _, s := range settlements {
-		e := l.claimed[s.Key]
-		if e == nil {
-			continue
-		}
-		delete(l.claimed, s.Key)
-		if s.Kind == SettleRelease {
-			l.giveBack(e)
-			continue
-		}
-		if e.at.bucket == inDue {
-			if l.gone == nil {
-				l.gone = make(map[position]struct{})
-			}
-			l.gone[e.at] = struct{}{}
-		}
-		m := settled{from: e.at, card: e.card, kind: s.Kind}
-		switch {
-		case s.Kind == SettleRetry && s.Hold:
-			failures++
-			m.card.record(s.Attempt)
-			m.to = position{bucket: inReady, seq: e.card.seq}
-			l.pause = time.Now().Add(s.After)
-			m.pauseAt, m.pauseFor = q.now(), s.After
-			l.giveBack(&fileEntry{card: m.card, at: m.to})
-		case s.Kind == SettleRetry:
-			m.card.record(s.Attempt)
-			m.card.after = s.After
-			m.to = position{bucket: inDue, seq: e.card.seq, due: q.now().Add(s.After + time.Millisecond - 1).UnixMilli()}
-			wait = true
-		default:
-			failures = 0
-			l.pending.waiting--
-			l.pending.bytes -= int64(e.card.size)
-			if s.Kind == SettleDead {
-				l.pending.dead++
-				m.card.record(s.Attempt)
-				m.card.reason, m.card.died = s.Reason, q.now()
-			}
-			wait = wait || s.Kind == SettleDead || e.card.orderKey != ""
-		}
-		m.failures = failures
-		op.moves = append(op.moves, m)
-	}
-	if len(op.moves) == 0 {
-		return nil, false, nil
-	}
-	l.failures = failures
-	l.dirty++
-	return op, wait, nil
-}
-
-// Steer is to come.
-func (q *fileQueue) Steer(context.Context, string, LaneOrder) error { return errors.ErrUnsupported }
-
-// Prune is to come.
-func (q *fileQueue) Prune(context.Context, string, time.Duration, int) (int, error) {
-	return 0, errors.ErrUnsupported
 }

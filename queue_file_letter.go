@@ -10,20 +10,20 @@ import (
 
 // Letter finds a dead letter by the number of its death.
 func (q *fileQueue) Letter(ctx context.Context, lane string, key Key) (DeadLetter, error) {
-	db, done, err := q.use(ctx)
-	if err != nil {
+	if err := q.ready(ctx); err != nil {
 		return DeadLetter{}, err
 	}
-	defer done()
+	l := q.known(lane)
+	if l == nil {
+		return DeadLetter{}, fmt.Errorf("dead letter %v: %w", key, ErrNotFound)
+	}
 	var letter DeadLetter
-	err = db.View(func(tx *bbolt.Tx) error {
-		id := q.lane(lane).id
-		grave := append(laneKey(id, 4+len(key.ID)+2), payloadKey(key)...)
-		seq := tx.Bucket(bucketGrave).Get(grave)
+	err := q.view(func(tx *bbolt.Tx) error {
+		seq := tx.Bucket(bucketGrave).Get(graveKey(l.id, key))
 		if len(seq) != 8 {
 			return fmt.Errorf("dead letter %v: %w", key, ErrNotFound)
 		}
-		c, err := decodeCard(tx.Bucket(bucketDead).Get(seqKey(id, binary.BigEndian.Uint64(seq))))
+		c, err := decodeCard(tx.Bucket(bucketDead).Get(seqKey(l.id, binary.BigEndian.Uint64(seq))))
 		if err != nil {
 			return fmt.Errorf("dead letter %v: %w", key, err)
 		}

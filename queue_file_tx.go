@@ -4,25 +4,63 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
-	"time"
+	"errors"
 
 	"go.etcd.io/bbolt"
 )
 
 // fileTx is one transaction of the committer.
 type fileTx struct {
-	q     *fileQueue
-	tx    *bbolt.Tx
-	lanes map[*fileLane]*laneTx
-	arena []byte // of values, which bbolt reads until the commit
+	q       *fileQueue
+	tx      *bbolt.Tx
+	number  uint64
+	changed bool
+	lanes   map[*fileLane]*laneTx
+	arena   []byte // of values, which bbolt reads until the commit
 }
 
 // laneTx is what a transaction makes of a lane.
 type laneTx struct {
 	laneRecord
-	settled laneCounts // the part of the change that is in fileLane.pending
-	ops     int        // settlements
+	known laneCounts // the part of the change that is in fileLane.pending
+	ops   int        // settlements
+	hand  bool       // what is in hand has changed
+}
+
+// opError tells which operation undid its transaction. Nothing was written.
+type opError struct {
+	index int
+	error
+}
+
+func (e *opError) Unwrap() error { return e.error }
+
+// transact applies operations and commits them, unless they change nothing.
+func (c *committer) transact(ops []*queuedOp) (*fileTx, error) {
+	t := &fileTx{q: c.q, lanes: make(map[*fileLane]*laneTx)}
+	tx, err := c.q.begin()
+	if err != nil {
+		return t, err
+	}
+	defer func() { _ = tx.Rollback() }() // what is not committed
+	t.tx = tx
+	for i, op := range ops {
+		op.refused = nil
+		err := op.apply(t)
+		if r, ok := errors.AsType[refusal](err); ok {
+			op.refused = r.error
+		} else if err != nil {
+			return t, &opError{i, err}
+		}
+	}
+	if !t.changed {
+		return t, nil
+	}
+	c.number++
+	if err := t.finish(c.number); err != nil {
+		return t, err
+	}
+	return t, c.q.commitTx(tx)
 }
 
 func (t *fileTx) bucket(name []byte) *bbolt.Bucket {
@@ -33,20 +71,37 @@ func (t *fileTx) bucket(name []byte) *bbolt.Bucket {
 
 // lane returns the record to change; publish makes it the lane's.
 func (t *fileTx) lane(l *fileLane) *laneTx {
+	t.changed = true
 	r := t.lanes[l]
 	if r == nil {
-		l.mu.Lock()
-		r = &laneTx{laneRecord: l.rec}
-		l.mu.Unlock()
+		r = &laneTx{laneRecord: l.record()}
 		t.lanes[l] = r
 	}
 	return r
 }
 
-func (t *fileTx) finish() error {
-	b := t.bucket(bucketLanes)
+// counts returns what lane has, without the promise to change it.
+func (t *fileTx) counts(l *fileLane) laneCounts {
+	if r := t.lanes[l]; r != nil {
+		return r.laneCounts
+	}
+	return l.record().laneCounts
+}
+
+func (t *fileTx) finish(number uint64) error {
+	t.number = number
+	record := commitRecord{number, t.q.clock.read()}
+	if err := t.put(bucketMeta, keyCommit, record.encode()); err != nil {
+		return err
+	}
 	for l, r := range t.lanes {
-		if err := b.Put([]byte(l.name), r.encode()); err != nil {
+		if err := t.put(bucketLanes, []byte(l.name), r.encode()); err != nil {
+			return err
+		}
+		if !r.hand {
+			continue
+		}
+		if err := t.putHand(l); err != nil {
 			return err
 		}
 	}
@@ -57,15 +112,21 @@ func (t *fileTx) publish() {
 	for l, r := range t.lanes {
 		l.mu.Lock()
 		l.rec = r.laneRecord
-		l.pending = l.pending.minus(r.settled)
+		l.pending = l.pending.minus(r.known)
 		l.dirty -= r.ops
 		l.mu.Unlock()
 	}
 }
 
-func (t *fileTx) put(bucket, key, value []byte) error { return t.bucket(bucket).Put(key, value) }
+func (t *fileTx) put(bucket, key, value []byte) error {
+	t.changed = true
+	return t.bucket(bucket).Put(key, value)
+}
 
-func (t *fileTx) delete(bucket, key []byte) error { return t.bucket(bucket).Delete(key) }
+func (t *fileTx) delete(bucket, key []byte) error {
+	t.changed = true
+	return t.bucket(bucket).Delete(key)
+}
 
 // payload copies p behind what is there, so that small payloads need no allocation of their own.
 func (t *fileTx) payload(p []byte, lane uint32) []byte {
@@ -84,14 +145,13 @@ func (t *fileTx) enqueue(l *fileLane, c *card) error {
 	rec.seq++
 	rec.waiting++
 	rec.bytes += int64(c.size)
-	c.seq = rec.seq
+	c.seq, c.since = rec.seq, rec.ownTime(t.q.clock.now())
 	if c.orderKey != "" {
 		order := orderKey(l.id, c.orderKey)
-		b := t.bucket(bucketOrder)
-		if b.Get(order) != nil {
+		if t.bucket(bucketOrder).Get(order) != nil {
 			return t.put(bucketHeld, binary.BigEndian.AppendUint64(order, c.seq), c.encode())
 		}
-		if err := b.Put(order, []byte{}); err != nil {
+		if err := t.put(bucketOrder, order, []byte{}); err != nil {
 			return err
 		}
 	}
@@ -118,9 +178,8 @@ func (t *fileTx) freeOrder(l *fileLane, key string) (*fileEntry, error) {
 		if err == nil {
 			return &fileEntry{card: c, at: at}, t.put(bucketReady, at.key(l.id), v)
 		}
-		t.q.logBroken(l, 1)
 		t.lane(l).waiting--
-		if err := t.put(bucketBroken, seqKey(l.id, at.seq), v); err != nil {
+		if err := t.setAside(l, at.seq, v); err != nil {
 			return nil, err
 		}
 	}
@@ -132,204 +191,32 @@ func orderKey(lane uint32, key string) []byte {
 	return append(laneKey(lane, 28), sum[:16]...)
 }
 
-// filePush stores one batch.
-type filePush struct {
-	batch Batch
-	id    string // under which it is stored; set by apply
-}
-
-func (p *filePush) size() int {
-	n := 0
-	for _, m := range p.batch.Messages {
-		n += len(m.Payload)
-	}
-	return n
-}
-
-func (p *filePush) done() {}
-
-func (p *filePush) apply(t *fileTx) error {
-	b := &p.batch
-	p.id = b.ID
-	if b.Dedupe != "" {
-		first, err := t.mark(b)
-		if err != nil {
-			return err
-		}
-		if p.id = first; first != b.ID {
-			return nil
-		}
-	}
-	payloads := t.bucket(bucketPayload)
-	for i := range b.Messages {
-		m := &b.Messages[i]
-		key := Key{b.ID, m.Dest}
-		k := payloadKey(key)
-		if payloads.Get(k) != nil {
-			continue
-		}
-		l := t.q.lane(m.Lane)
-		if err := payloads.Put(k, t.payload(m.Payload, l.id)); err != nil {
-			return err
-		}
-		c := card{key: key, route: b.Route, orderKey: m.OrderKey, received: b.Received, size: len(m.Payload)}
-		if err := t.enqueue(l, &c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mark returns the id that holds the batch's dedupe mark, which is the batch's own if it is new.
-func (t *fileTx) mark(b *Batch) (string, error) {
-	sum := sha256.Sum256([]byte(b.Dedupe))
-	now := t.q.now()
-	marks := t.bucket(bucketMarks)
-	if v := marks.Get(sum[:]); len(v) > 8 {
-		if int64(binary.BigEndian.Uint64(v)) > now.UnixMilli() {
-			return string(v[8:]), nil
-		}
-		if err := t.delete(bucketExpiry, append(bytes.Clone(v[:8]), sum[:]...)); err != nil {
-			return "", err
-		}
-	}
-	expiry := binary.BigEndian.AppendUint64(nil, uint64(now.Add(b.DedupeFor).UnixMilli()))
-	if err := marks.Put(sum[:], append(slices.Clone(expiry), b.ID...)); err != nil {
-		return "", err
-	}
-	if err := t.put(bucketExpiry, append(expiry, sum[:]...), []byte{}); err != nil {
-		return "", err
-	}
-	return b.ID, t.pruneMarks(now)
-}
-
-// pruneMarks removes two old marks for each new one: never much at a time.
-func (t *fileTx) pruneMarks(now time.Time) error {
-	for range 2 {
-		k, _ := t.bucket(bucketExpiry).Cursor().First()
-		if len(k) < 8 || int64(binary.BigEndian.Uint64(k)) > now.UnixMilli() {
-			return nil
-		}
-		k = bytes.Clone(k)
-		if err := t.delete(bucketMarks, k[8:]); err != nil {
-			return err
-		}
-		if err := t.delete(bucketExpiry, k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settled is one message of a fileSettle.
-type settled struct {
-	from     position
-	to       position // SettleRetry
-	card     card
-	kind     SettleKind
-	failures int // of the lane, after this one
-	pauseAt  time.Time
-	pauseFor time.Duration
-}
-
-// fileSettle commits what Settle has done in memory.
-type fileSettle struct {
-	lane  *fileLane
-	moves []settled
-	freed []*fileEntry
-}
-
-func (s *fileSettle) size() int { return 0 }
-
-func (s *fileSettle) apply(t *fileTx) error {
-	s.freed = nil
-	rec := t.lane(s.lane)
-	rec.ops++
-	for i := range s.moves {
-		if err := s.move(t, rec, &s.moves[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
-	rec.failures = m.failures
-	if !m.pauseAt.IsZero() {
-		rec.pauseAt, rec.pauseFor = m.pauseAt, m.pauseFor
-	}
-	id := s.lane.id
-	if m.from != m.to {
-		if err := t.delete(m.from.name(), m.from.key(id)); err != nil {
-			return err
-		}
-	}
-	switch m.kind {
-	case SettleRetry:
-		return t.put(m.to.name(), m.to.key(id), m.card.encode())
-	case SettleDead:
-		rec.dead++
-		rec.settled.dead++
-		rec.seq++
-		grave := append(laneKey(id, 4+len(m.card.key.ID)+2), payloadKey(m.card.key)...)
-		if err := t.put(bucketDead, seqKey(id, rec.seq), m.card.encode()); err != nil {
-			return err
-		}
-		if err := t.put(bucketGrave, grave, binary.BigEndian.AppendUint64(nil, rec.seq)); err != nil {
-			return err
-		}
-	default:
-		if err := t.delete(bucketPayload, payloadKey(m.card.key)); err != nil {
-			return err
-		}
-	}
-	gone := laneCounts{waiting: 1, bytes: int64(m.card.size)}
-	rec.laneCounts, rec.settled = rec.laneCounts.minus(gone), rec.settled.minus(gone)
-	freed, err := t.freeOrder(s.lane, m.card.orderKey)
-	if freed != nil {
-		s.freed = append(s.freed, freed)
-	}
-	return err
-}
-
-func (s *fileSettle) done() {
-	l := s.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.freed = append(l.freed, s.freed...)
-	for i := range s.moves {
-		delete(l.gone, s.moves[i].from)
-	}
+// setAside keeps a card that cannot be read out of the way.
+func (t *fileTx) setAside(l *fileLane, seq uint64, card []byte) error {
+	t.q.log.Error("store: unreadable record set aside in bucket \"broken\"", "lane", l.name)
+	return t.put(bucketBroken, seqKey(l.id, seq), card)
 }
 
 // quarantine sets aside cards that cannot be read, so that their lane goes on.
 func (q *fileQueue) quarantine(l *fileLane, at []position) {
-	q.logBroken(l, len(at))
 	q.committer.ride(&fileQuarantine{lane: l, at: at})
 }
 
-func (q *fileQueue) logBroken(l *fileLane, n int) {
-	q.log.Error("store: unreadable records set aside in bucket \"broken\"", "lane", l.name, "records", n)
-}
-
 type fileQuarantine struct {
+	fact
 	lane *fileLane
 	at   []position
 }
 
-func (f *fileQuarantine) size() int { return 0 }
-func (f *fileQuarantine) done()     {}
-
 func (f *fileQuarantine) apply(t *fileTx) error {
-	rec := t.lane(f.lane)
 	for _, p := range f.at {
 		k := p.key(f.lane.id)
 		v := bytes.Clone(t.bucket(p.name()).Get(k))
 		if v == nil {
 			continue
 		}
-		rec.waiting--
-		if err := t.put(bucketBroken, seqKey(f.lane.id, p.seq), v); err != nil {
+		t.lane(f.lane).waiting--
+		if err := t.setAside(f.lane, p.seq, v); err != nil {
 			return err
 		}
 		if err := t.delete(p.name(), k); err != nil {

@@ -13,7 +13,7 @@ import (
 // sparse, or the file cannot be made longer.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	for name, room := range map[string]uint64{"write fails": 1 << 20, "growth fails": 17 << 20} {
+	for name, room := range map[string]uint64{"write fails": 4 << 20, "growth fails": 17 << 20} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fullDisk(t, room)
