@@ -28,12 +28,27 @@ func (r *Repeater) admit(w http.ResponseWriter, req *http.Request) (*route, bool
 		r.turnAway(w, req, nil, http.StatusBadRequest)
 		return nil, false
 	}
-	rt := r.cfg.routes[i]
+	rt, greets := r.cfg.routed(i)
 	if status := r.objection(req, rt); status != 0 {
 		r.turnAway(w, req, rt, status)
 		return nil, false
 	}
+	if rt.handshakes != nil && r.greet(w, req, rt, false, nil) {
+		return nil, false
+	}
+	if greets {
+		r.turnAway(w, req, rt, http.StatusBadRequest)
+		return nil, false
+	}
 	return rt, true
+}
+
+// routed returns what the router calls i, and whether that takes handshakes only.
+func (c *config) routed(i int) (rt *route, greets bool) {
+	if i < len(c.routes) {
+		return c.routes[i], false
+	}
+	return c.greeting[i-len(c.routes)], true
 }
 
 // objection returns the status for a request that its route does not take, else 0.

@@ -62,9 +62,10 @@ type config struct {
 	quickRetries int
 	quickSet     bool
 
-	router router.Router
-	byName map[string]*route
-	lanes  map[string]laneSettings
+	router   router.Router
+	greeting []*route // of which more methods are routed, for handshakes only
+	byName   map[string]*route
+	lanes    map[string]laneSettings
 }
 
 // store is one chosen Queue: what to call it in errors, whether it is the
@@ -88,7 +89,9 @@ type route struct {
 	md5      []byte   // nil: unsigned
 	sign     [][]byte // nil: unsigned
 	verifier Verifier // nil: everything is genuine
-	errs     []error
+
+	handshakes []handshake
+	errs       []error
 
 	lane        laneSettings // as far as the route states them
 	laneName    string
@@ -285,6 +288,8 @@ func (c *config) check() {
 func (c *config) checkRoute(i int, rt *route) {
 	if err := c.router.Add(rt.pattern, i); err != nil {
 		c.errs = append(c.errs, fmt.Errorf("route: %w", err))
+	} else if err := c.addHandshakes(rt); err != nil {
+		c.errs = append(c.errs, err)
 	} else if other := c.byName[rt.name]; other != nil {
 		c.fail("routes %q and %q have the same name %q", other.pattern, rt.pattern, rt.name)
 	}

@@ -171,7 +171,7 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer m.release()
 	body, ok := r.readBody(w, req, m, rt)
-	if !ok || !r.genuine(w, req, rt, body) {
+	if !ok || !r.genuine(w, req, rt, body) || rt.handshakes != nil && r.greet(w, req, rt, true, body) {
 		return
 	}
 	r.accept(w, req, rt, body)
