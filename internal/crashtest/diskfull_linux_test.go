@@ -69,7 +69,7 @@ func (p process) limitFiles(t *testing.T, bytes uint64) {
 func (l *ledger) awaitRefused(t *testing.T, n int) {
 	t.Helper()
 	before := l.count(func() int { return l.refused })
-	if !l.await(patience, func() bool { return l.refused >= before+n }) {
-		t.Fatalf("no 503 within %v", patience)
+	if !l.await(4*patience, func() bool { return l.refused >= before+n }) { // the disk fills at the pace of the senders
+		t.Fatalf("no 503 within %v", 4*patience)
 	}
 }
