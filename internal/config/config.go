@@ -50,7 +50,7 @@ func Parse(name, text string) (*Settings, error) {
 	r.checkMemory()
 	r.checkHooks()
 	r.checkLanes()
-	r.checkVerify()
+	r.checkKeys()
 	if len(r.mistakes) > 0 {
 		return nil, r.err(name)
 	}

@@ -145,6 +145,8 @@ dead_letter_age = 1h
 redis_url = rediss://user:p%40ss@redis.local:7000/3
 redis_prefix = hooks:
 unknown_route_age = 90
+encrypt = MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
+  plain
 [log]
 level = WARN
 format = JSON
@@ -157,6 +159,7 @@ format = JSON
 	want.Timeouts = repeater.Timeouts{Dial: time.Second, TLS: 2 * time.Second, Header: 3 * time.Second, Attempt: 4 * time.Second}
 	want.QuickRetries, want.Bound, want.DeadLetterAge = 0, repeater.Bound{Messages: 10, Bytes: 1 << 20}, time.Hour
 	want.RedisURL, want.RedisPrefix, want.UnknownRouteAge = "rediss://user:p%40ss@redis.local:7000/3", "hooks:", 90*time.Second
+	want.Encrypt = []string{key, "plain"}
 	want.LogLevel, want.LogFormat = slog.LevelWarn, "json"
 	want.Hooks = []Hook{plain("a", "/a", "http://127.0.0.1:1")}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Hook{})); diff != "" {
@@ -169,6 +172,9 @@ format = JSON
 		t.Errorf("Addr() = %s", got.Addr())
 	}
 }
+
+// key is 32 bytes in base64.
+const key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 // TestEachHook: what may stand in a hook and in [app] holds, in [app], for every hook
 // without its own, also for those above.
@@ -187,6 +193,7 @@ func TestEachHook(t *testing.T) {
 		"pass_through": {"2s", "0.5"},
 		"keep_host":    {"yes", "true"},
 
+		"sign_secret":   {"whsec_" + key, key + "\n  whsec_" + key},
 		"verify":        {"github", "Slack"},
 		"verify_secret": {"one\n  two", "three"},
 	}

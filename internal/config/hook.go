@@ -32,6 +32,7 @@ type Hook struct {
 	Verify      string // "" for whatever anybody signs
 
 	VerifySecrets []string
+	SignSecrets   []string
 
 	section  string // its header
 	line     int

@@ -33,7 +33,8 @@ func (h *Hook) options(pace time.Duration) []repeater.RouteOption {
 	add(h.KeepHost, repeater.KeepHost)
 	add(h.Lane != "", func() repeater.RouteOption { return repeater.Lane(h.Lane) })
 	add(h.Dedupe != "", func() repeater.RouteOption { return repeater.Dedupe(h.Dedupe) })
-	add(h.Verify != "", func() repeater.RouteOption { return repeater.Verify(verifiers[h.Verify](h.VerifySecrets...)) })
+	add(h.Verify != "", func() repeater.RouteOption { return repeater.Verify(h.verifier()) })
+	add(len(h.SignSecrets) > 0, func() repeater.RouteOption { return repeater.Sign(h.SignSecrets...) })
 	if key, err := orderkey.Parse(h.OrderBy); err == nil {
 		opts = append(opts, repeater.OrderBy(key))
 	}

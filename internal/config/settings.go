@@ -40,6 +40,7 @@ type Settings struct {
 	RedisURL        string
 	RedisPrefix     string
 	UnknownRouteAge time.Duration
+	Encrypt         []string
 
 	LogLevel  slog.Level
 	LogFormat string
@@ -126,6 +127,9 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
 	} else {
 		opts = append(opts, repeater.WithFile(s.File))
+	}
+	if len(s.Encrypt) > 0 {
+		opts = append(opts, repeater.Encrypt(s.Encrypt...))
 	}
 	if len(s.TrustedProxies) > 0 {
 		opts = append(opts, repeater.TrustProxies(s.TrustedProxies...))

@@ -90,6 +90,8 @@ var Sections = []Section{
 			kind: redisPrefix(func(f *fields) *string { return &f.RedisPrefix })},
 		{Name: "unknown_route_age", Default: "1h", Doc: "How long requests of a hook that no process has any more wait in Redis before they are set aside.",
 			kind: positive(duration(func(f *fields) *time.Duration { return &f.UnknownRouteAge }))},
+		{Name: "encrypt", Doc: "Encrypt what is stored, with the first of these keys, one a line. All of them decrypt.",
+			kind: secrets(func(f *fields) *[]string { return &f.Encrypt })},
 	}},
 	{Name: "log", Doc: "What is logged, to standard error.", Keys: []Key{
 		{Name: "level", Default: "info", Doc: "From which level on.",
@@ -135,6 +137,8 @@ var eachHook = []Key{
 		kind: yesNo(func(f *fields) *bool { return &f.hook.KeepHost })},
 	{Name: "secret", Doc: "Sign what is forwarded, in the header X-REPEATER-SIG.",
 		kind: hidden(text(func(f *fields) *string { return &f.hook.Secret }))},
+	{Name: "sign_secret", Doc: "Sign what is forwarded, as Standard Webhooks specifies; several secrets, one a line, while it changes.",
+		kind: secrets(func(f *fields) *[]string { return &f.hook.SignSecrets })},
 	{Name: "verify", Default: "none", Doc: "Accept only what this sender has signed.",
 		kind: orNone(func(f *fields) *string { return &f.hook.Verify }, verifier)},
 	{Name: "verify_secret", Doc: "The secret that is shared with that sender; several, one a line, while it changes.",

@@ -23,8 +23,8 @@ func verifier(to func(*fields) *string) kind {
 	return oneOf(to, slices.Sorted(maps.Keys(verifiers))...)
 }
 
-// checkVerify finds the half of a pair, and secrets that are not in the form of their sender's.
-func (r *reader) checkVerify() {
+// checkKeys finds the half of a pair, and secrets that are not in their form.
+func (r *reader) checkKeys() {
 	for i := range r.Hooks {
 		h := &r.Hooks[i]
 		switch own := r.lines[h.section+".verify_secret"]; {
@@ -32,13 +32,21 @@ func (r *reader) checkVerify() {
 			r.fail(r.lineOf(h, "verify"), "[hook:%s] verify has no verify_secret; write the secret that you share with %s", h.Name, h.Verify)
 		case h.Verify == "" && own > 0:
 			r.fail(own, "[hook:%s] verify_secret has no effect without verify; write who sends, as verify = github", h.Name)
-		case h.Verify != "" && verifyRoute(h).Err() != nil:
+		case h.Verify != "" && !fits(repeater.Verify(h.verifier())):
 			r.fail(r.lineOf(h, "verify_secret"), "[hook:%s] verify_secret is not as those of %s are; copy it from there once more", h.Name, h.Verify)
 		}
+		if len(h.SignSecrets) > 0 && !fits(repeater.Sign(h.SignSecrets...)) {
+			r.fail(r.lineOf(h, "sign_secret"), `[hook:%s] sign_secret is not "whsec_" and 24 to 64 bytes in base64; make one with "openssl rand -base64 32"`, h.Name)
+		}
+	}
+	if line := r.lines["store.encrypt"]; line > 0 && !fits(nil, repeater.Encrypt(r.Encrypt...)) {
+		r.fail(line, `[store] encrypt is not one key or more, each 32 bytes in base64, or plain; make one with "openssl rand -base64 32"`)
 	}
 }
 
-// verifyRoute has nothing wrong with it but what may be wrong with the secrets.
-func verifyRoute(h *Hook) *repeater.Repeater {
-	return repeater.New(repeater.Route("/", "http://localhost", repeater.Verify(verifiers[h.Verify](h.VerifySecrets...))))
+func (h *Hook) verifier() repeater.Verifier { return verifiers[h.Verify](h.VerifySecrets...) }
+
+// fits tells that the options alone take what they are given.
+func fits(o repeater.RouteOption, opts ...repeater.Option) bool {
+	return repeater.New(append(opts, repeater.Route("/", "http://localhost", o))...).Err() == nil
 }
