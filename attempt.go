@@ -42,7 +42,7 @@ func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	t := newTry(ctx)
 	started := time.Now()
 	o.attempt.At = r.cfg.clock()
-	resp, err := t.send(req, r.cfg.transport, started, quick)
+	resp, err := t.send(req, r.cfg.transportOf(m), started, quick)
 	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		o.cancelled = true
 		return o

@@ -60,8 +60,8 @@ func explainTLS(err error) string {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return clip("tls: " + e.Err.Error())
 	}
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return "tls: the destination says: " + e.Error()
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert, of a fixed set
+		return "tls: the destination says: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
 	}
 	_, header := errors.AsType[tls.RecordHeaderError](err)
 	if header || errors.Is(err, http.ErrSchemeMismatch) {
@@ -75,6 +75,8 @@ func explainTLS(err error) string {
 
 func explainConnection(err error) string {
 	switch {
+	case errors.Is(err, errGuarded):
+		return "not allowed: " + errGuarded.Error() + "; see AllowTo"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused: connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -26,10 +26,10 @@ type transportFunc func(*http.Request) (*http.Response, error)
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // attemptError returns what is logged of an attempt that brought no answer.
-func attemptError(t *testing.T, target string, opts ...repeater.Option) string {
+func attemptError(t *testing.T, target string, route []repeater.RouteOption, opts ...repeater.Option) string {
 	t.Helper()
 	logged, log := newLog()
-	rp := deliver(t, append(opts, repeater.WithLogger(log), repeater.WithBackoff(time.Hour, time.Hour), repeater.Route("/", target))...)
+	rp := deliver(t, append(opts, repeater.WithLogger(log), repeater.WithBackoff(time.Hour, time.Hour), repeater.Route("/", target, route...))...)
 	wantStatus(t, try(rp, "POST", "/x"), 200)
 	var line string
 	logged.waitFor(t, "the attempt", func(log string) bool {
@@ -70,7 +70,7 @@ func TestKindsOfFailure(t *testing.T) {
 		{errors.New("http: server closed idle connection"), "reset: connection closed without an answer"},
 		{fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", errors.New("canary")), "malformed answer"},
 		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "tls: x509: certificate signed by unknown authority"},
-		{&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, "tls: the destination says: tls: handshake failure"},
+		{&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, "tls: the destination says: handshake failure"},
 		{tls.RecordHeaderError{Msg: "canary"}, "tls: the destination does not speak TLS"},
 		{http.ErrSchemeMismatch, "tls: the destination does not speak TLS"},
 		{errors.New("tls: no supported versions satisfy MinVersion and MaxVersion"), "tls: no supported versions satisfy MinVersion and MaxVersion"},
@@ -80,7 +80,7 @@ func TestKindsOfFailure(t *testing.T) {
 		t.Run(tt.want, func(t *testing.T) {
 			t.Parallel()
 			fail := transportFunc(func(*http.Request) (*http.Response, error) { return nil, tt.err })
-			if got := attemptError(t, anywhere, repeater.WithTransport(fail)); got != tt.want {
+			if got := attemptError(t, anywhere, nil, repeater.WithTransport(fail)); got != tt.want {
 				t.Errorf("%v is told as %q, want %q", tt.err, got, tt.want)
 			}
 		})
@@ -101,7 +101,7 @@ func TestKindsOfFailureOverSockets(t *testing.T) {
 		secure.URL:             "tls: x509: certificate signed by unknown authority",
 		newDestination(t, "HTTP/1.1 x\r\n\r\n").url(""): "malformed answer",
 	} {
-		if got := attemptError(t, target); got != want {
+		if got := attemptError(t, target, nil); got != want {
 			t.Errorf("%s: told as %q, want %q", target, got, want)
 		}
 	}

@@ -1,9 +1,15 @@
 package repeater
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 )
+
+// Guard is what AllowTo makes of an address to dial.
+func Guard(address string, allowTo ...netip.Prefix) error {
+	return prefixes(allowTo).guard(context.Background(), "tcp", address, nil)
+}
 
 // ClientAddr is the pure function behind TrustProxies.
 func ClientAddr(peer netip.Addr, h http.Header, trusted []netip.Prefix) (netip.Addr, bool) {

@@ -30,42 +30,42 @@ func TestHandshakes(t *testing.T) {
 		body    string // of a handshake; "" where the request is stored, or refused
 		stored  bool
 	}{
-		{"slack", "POST /in", opts(repeater.Handshake("slack")), post("/in", slackBody), 200, slackSays, false},
-		{"slack, an event", "POST /in", opts(repeater.Handshake("slack")), post("/in", `{"type":"event_callback","text":"url_verification"}`), 200, "OK", true},
-		{"slack, no JSON", "POST /in", opts(repeater.Handshake("slack")), post("/in", "url_verification"), 200, "OK", true},
+		{"slack", "POST /in", routeOpts(repeater.Handshake("slack")), post("/in", slackBody), 200, slackSays, false},
+		{"slack, an event", "POST /in", routeOpts(repeater.Handshake("slack")), post("/in", `{"type":"event_callback","text":"url_verification"}`), 200, "OK", true},
+		{"slack, no JSON", "POST /in", routeOpts(repeater.Handshake("slack")), post("/in", "url_verification"), 200, "OK", true},
 		{"slack, not configured", "POST /in", nil, post("/in", slackBody), 200, "OK", true},
-		{"slack, not genuine", "POST /in", opts(repeater.Handshake("slack"), repeater.Verify(repeater.Slack("secret"))), post("/in", slackBody), 401, "", false},
-		{"slack, not allowed", "POST /in", opts(repeater.Handshake("slack"), repeater.AllowFrom("203.0.113.1")), post("/in", slackBody), 403, "", false},
+		{"slack, not genuine", "POST /in", routeOpts(repeater.Handshake("slack"), repeater.Verify(repeater.Slack("secret"))), post("/in", slackBody), 401, "", false},
+		{"slack, not allowed", "POST /in", routeOpts(repeater.Handshake("slack"), repeater.AllowFrom("203.0.113.1")), post("/in", slackBody), 403, "", false},
 
-		{"meta", "POST /in", opts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=11%2058&hub.verify_token=my+token", ""), 200, "11 58", false},
-		{"meta, another token", "POST /in", opts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=old%20token", ""), 200, "1158", false},
-		{"meta, wrong token", "POST /in", opts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=my", ""), 403, "", false},
-		{"meta, no token", "POST /in", opts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158", ""), 403, "", false},
-		{"meta, not allowed", "POST /in", opts(meta, repeater.AllowFrom("203.0.113.1")), request("GET", "/in?hub.mode=subscribe&hub.challenge=1&hub.verify_token=my+token", ""), 403, "", false},
-		{"meta, no handshake", "POST /in", opts(meta), request("GET", "/in", ""), 400, "", false},
-		{"meta, any method, no handshake", "/in", opts(meta), request("GET", "/in", ""), 200, "OK", true},
-		{"meta, an event", "POST /in", opts(meta), post("/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=my+token", "{}"), 200, "OK", true},
-		{"meta, HEAD", "POST /in", opts(meta), request("HEAD", "/in?hub.mode=subscribe&hub.verify_token=my+token", ""), 400, "", false},
-		{"meta, other method", "POST /in", opts(meta), request("PUT", "/in", ""), 405, "", false},
+		{"meta", "POST /in", routeOpts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=11%2058&hub.verify_token=my+token", ""), 200, "11 58", false},
+		{"meta, another token", "POST /in", routeOpts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=old%20token", ""), 200, "1158", false},
+		{"meta, wrong token", "POST /in", routeOpts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=my", ""), 403, "", false},
+		{"meta, no token", "POST /in", routeOpts(meta), request("GET", "/in?hub.mode=subscribe&hub.challenge=1158", ""), 403, "", false},
+		{"meta, not allowed", "POST /in", routeOpts(meta, repeater.AllowFrom("203.0.113.1")), request("GET", "/in?hub.mode=subscribe&hub.challenge=1&hub.verify_token=my+token", ""), 403, "", false},
+		{"meta, no handshake", "POST /in", routeOpts(meta), request("GET", "/in", ""), 400, "", false},
+		{"meta, any method, no handshake", "/in", routeOpts(meta), request("GET", "/in", ""), 200, "OK", true},
+		{"meta, an event", "POST /in", routeOpts(meta), post("/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=my+token", "{}"), 200, "OK", true},
+		{"meta, HEAD", "POST /in", routeOpts(meta), request("HEAD", "/in?hub.mode=subscribe&hub.verify_token=my+token", ""), 400, "", false},
+		{"meta, other method", "POST /in", routeOpts(meta), request("PUT", "/in", ""), 405, "", false},
 		{"meta, not configured", "POST /in", nil, request("GET", "/in?hub.mode=subscribe&hub.verify_token=my+token", ""), 405, "", false},
-		{"meta, unsigned beside Verify", "POST /in", opts(meta, repeater.Verify(repeater.GitHub("secret"))),
+		{"meta, unsigned beside Verify", "POST /in", routeOpts(meta, repeater.Verify(repeater.GitHub("secret"))),
 			request("GET", "/in?hub.mode=subscribe&hub.challenge=1158&hub.verify_token=my+token", ""), 200, "1158", false},
 
-		{"x", "POST h.example/in", opts(repeater.Handshake("x", xSecret)), strings.Replace(request("GET", "/in?crc_token="+xToken, ""), "in.example", "h.example", 1), 200, xSays, false},
-		{"x, no token", "POST\t /in", opts(repeater.Handshake("x", xSecret)), request("GET", "/in?crc_token=", ""), 400, "", false},
-		{"x, an event", "POST /in", opts(repeater.Handshake("x", xSecret)), post("/in?crc_token=1", "{}"), 200, "OK", true},
+		{"x", "POST h.example/in", routeOpts(repeater.Handshake("x", xSecret)), strings.Replace(request("GET", "/in?crc_token="+xToken, ""), "in.example", "h.example", 1), 200, xSays, false},
+		{"x, no token", "POST\t /in", routeOpts(repeater.Handshake("x", xSecret)), request("GET", "/in?crc_token=", ""), 400, "", false},
+		{"x, an event", "POST /in", routeOpts(repeater.Handshake("x", xSecret)), post("/in?crc_token=1", "{}"), 200, "OK", true},
 
-		{"graph", "POST /in", opts(repeater.Handshake("graph")), post("/in?validationToken=Validation%3a+Testing%20%3Cb%3E", "{}"), 200, "Validation: Testing <b>", false},
-		{"graph, an event", "POST /in", opts(repeater.Handshake("graph")), post("/in?x=1", "{}"), 200, "OK", true},
-		{"graph, other method", "/in", opts(repeater.Handshake("graph")), request("PUT", "/in?validationToken=x", ""), 200, "OK", true},
+		{"graph", "POST /in", routeOpts(repeater.Handshake("graph")), post("/in?validationToken=Validation%3a+Testing%20%3Cb%3E", "{}"), 200, "Validation: Testing <b>", false},
+		{"graph, an event", "POST /in", routeOpts(repeater.Handshake("graph")), post("/in?x=1", "{}"), 200, "OK", true},
+		{"graph, other method", "/in", routeOpts(repeater.Handshake("graph")), request("PUT", "/in?validationToken=x", ""), 200, "OK", true},
 
-		{"cloudevents", "POST /in", opts(cloud), request("OPTIONS", "/in", "", "WebHook-Request-Origin: EventGrid.azure.net", "WebHook-Request-Rate: 120"), 200, "", false},
-		{"cloudevents, any", "POST /in", opts(repeater.Handshake("cloudevents", "*")), request("OPTIONS", "/in", "", "WebHook-Request-Origin: EventGrid.azure.net"), 200, "", false},
-		{"cloudevents, stranger", "POST /in", opts(cloud), request("OPTIONS", "/in", "", "WebHook-Request-Origin: evil.example"), 403, "", false},
-		{"cloudevents, no origin", "POST /in", opts(cloud), request("OPTIONS", "/in", ""), 400, "", false},
-		{"cloudevents, an event", "POST /in", opts(cloud), post("/in", "{}", "WebHook-Request-Origin: eventgrid.azure.net"), 200, "OK", true},
+		{"cloudevents", "POST /in", routeOpts(cloud), request("OPTIONS", "/in", "", "WebHook-Request-Origin: EventGrid.azure.net", "WebHook-Request-Rate: 120"), 200, "", false},
+		{"cloudevents, any", "POST /in", routeOpts(repeater.Handshake("cloudevents", "*")), request("OPTIONS", "/in", "", "WebHook-Request-Origin: EventGrid.azure.net"), 200, "", false},
+		{"cloudevents, stranger", "POST /in", routeOpts(cloud), request("OPTIONS", "/in", "", "WebHook-Request-Origin: evil.example"), 403, "", false},
+		{"cloudevents, no origin", "POST /in", routeOpts(cloud), request("OPTIONS", "/in", ""), 400, "", false},
+		{"cloudevents, an event", "POST /in", routeOpts(cloud), post("/in", "{}", "WebHook-Request-Origin: eventgrid.azure.net"), 200, "OK", true},
 
-		{"several", "POST /in", opts(repeater.Handshake("slack"), repeater.Handshake("graph"), meta, repeater.Handshake("x", xSecret), cloud),
+		{"several", "POST /in", routeOpts(repeater.Handshake("slack"), repeater.Handshake("graph"), meta, repeater.Handshake("x", xSecret), cloud),
 			request("GET", "/in?crc_token="+xToken, ""), 200, xSays, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-func opts(o ...repeater.RouteOption) []repeater.RouteOption { return o }
+func routeOpts(o ...repeater.RouteOption) []repeater.RouteOption { return o }
 
 // TestChallengesAreText: a browser must not take what somebody else chose for a page.
 func TestChallengesAreText(t *testing.T) {

@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -58,7 +59,9 @@ type config struct {
 	clock       func() time.Time
 	errs        []error
 
-	ownTransport bool
+	own          []*http.Transport // those that we made
+	tls          *tls.Config       // nil: the default
+	allowTo      prefixes          // of what is guarded
 	quickRetries int
 	quickSet     bool
 
@@ -91,7 +94,10 @@ type route struct {
 	verifier Verifier // nil: everything is genuine
 
 	handshakes []handshake
-	errs       []error
+
+	tls  *tls.Config // nil: that of all
+	h2c  bool
+	errs []error
 
 	lane        laneSettings // as far as the route states them
 	laneName    string
@@ -105,8 +111,9 @@ type route struct {
 }
 
 type destination struct {
-	url  *url.URL
-	lane string
+	url       *url.URL
+	lane      string
+	transport http.RoundTripper // nil: that of all
 }
 
 // WithCodec sets how requests become stored bytes. The default, also for nil,
@@ -119,7 +126,9 @@ func WithCodec(codec Codec) Option {
 // transport of its own with connection reuse, 5 s to dial, 5 s for the TLS
 // handshake and 15 s for the response header, that adds no header and never decompresses. Any
 // attempt ends after 30 s. Redirects are not followed whatever the transport,
-// unless it follows them itself. The last one holds.
+// unless it follows them itself. One of the caller's is used as it is: what [AllowTo] says of guarded
+// addresses does not hold, [WithTLS], [TLS] and [H2C] are mistakes, and of [WithTimeouts]
+// only the whole attempt's counts. The last one holds.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(c *config) { c.transport = rt }
 }
@@ -238,9 +247,7 @@ func (c *config) setDefaults() {
 		c.codec = sealedCodec{c.codec, c.sealing}
 	}
 	c.timeouts = c.timeouts.withDefaults()
-	if c.transport == nil {
-		c.transport, c.ownTransport = newTransport(c.timeouts), true
-	}
+	c.setTransports()
 	if c.log == nil {
 		c.log = slog.Default()
 	}
@@ -295,6 +302,7 @@ func (c *config) checkRoute(i int, rt *route) {
 	}
 	c.byName[rt.name] = rt
 	c.checkLanes(rt)
+	c.checkTargets(rt)
 	if rt.passThrough > 0 && len(rt.dests) > 1 {
 		c.fail("route %q: PassThrough answers for one destination, but AlsoTo adds another", rt.pattern)
 	}

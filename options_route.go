@@ -71,8 +71,8 @@ func KeepHost() RouteOption {
 
 // AllowFrom accepts requests from these addresses or networks only ("10.1.2.3",
 // "10.0.0.0/8", "fd00::/8"); others get 403. The address is that of the
-// connection: behind a reverse proxy it is the proxy's, and headers are not
-// trusted. Without AllowFrom anybody may send. Several add up.
+// connection: behind a reverse proxy it is the proxy's, unless [TrustProxies] names that.
+// Without AllowFrom anybody may send. Several add up.
 func AllowFrom(cidrs ...string) RouteOption {
 	return func(rt *route) {
 		if len(cidrs) == 0 {
@@ -122,5 +122,5 @@ func (rt *route) addTarget(target string) {
 		rt.fail("destination %d: %w", len(rt.dests), err)
 		u = &url.URL{}
 	}
-	rt.dests = append(rt.dests, destination{u, origin(u)})
+	rt.dests = append(rt.dests, destination{url: u, lane: origin(u)})
 }

@@ -2,6 +2,7 @@ package repeater_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"log"
@@ -99,6 +100,15 @@ var mistakes = []struct {
 	{"method taken by a handshake",
 		[]repeater.Option{repeater.Route("GET /x", anywhere), repeater.Route("POST /x", anywhere, repeater.Handshake("x", "s"))},
 		[]string{`"POST /x"`, "Handshake", `"GET /x"`, "conflicts"}},
+
+	{"no destination allowed", []repeater.Option{good(), repeater.AllowTo()}, []string{"AllowTo"}},
+	{"not an address to allow", []repeater.Option{good(), repeater.AllowTo("metadata.example")}, []string{"AllowTo", `"metadata.example"`}},
+	{"metadata service", []repeater.Option{repeater.Route("/x", anywhere, repeater.AlsoTo("http://169.254.169.254/canary"))}, []string{`"/x"`, "destination 1", "AllowTo"}},
+	{"metadata service otherwise", []repeater.Option{repeater.Route("/x", "http://[::ffff:169.254.169.254]/")}, []string{`"/x"`, "destination 0", "AllowTo"}},
+	{"TLS of another transport", []repeater.Option{good(), repeater.WithTLS(&tls.Config{}), repeater.WithTransport(noTransport{})}, []string{"WithTLS", "WithTransport"}},
+	{"a route's TLS of another transport",
+		[]repeater.Option{repeater.Route("/x", anywhere, repeater.TLS(&tls.Config{})), repeater.WithTransport(noTransport{})}, []string{`"/x"`, "TLS", "WithTransport"}},
+	{"H2C of another transport", []repeater.Option{repeater.Route("/x", anywhere, repeater.H2C()), repeater.WithTransport(noTransport{})}, []string{`"/x"`, "H2C", "WithTransport"}},
 
 	{"empty secret", []repeater.Option{repeater.Route("/x", anywhere, repeater.SignMD5(""))}, []string{`"/x"`, "SignMD5", "empty"}},
 	{"negative pace", []repeater.Option{repeater.Route("/x", anywhere, repeater.Pace(-time.Second))}, []string{`"/x"`, "Pace", "-1s"}},
@@ -313,9 +323,12 @@ func TestGoodOptions(t *testing.T) {
 		"paces, other ports": {repeater.Route("/x", "http://h:1", repeater.Pace(second)), repeater.Route("/y", "http://h:2", repeater.Pace(2*second))},
 		"general and special": {repeater.Route("/x/", anywhere), repeater.Route("POST /x/{y}", anywhere), repeater.Route("POST /x/y", anywhere),
 			repeater.Route("h.example/x/y", anywhere)},
-		"same target twice": {repeater.Route("/x", anywhere, repeater.AlsoTo(anywhere))},
-		"last name holds":   {repeater.Route("/x", anywhere, repeater.Name("a"), repeater.Name("b")), repeater.Route("/y", anywhere, repeater.Name("a"))},
-		"longest name":      {repeater.Route("/x", anywhere, repeater.Name(strings.Repeat("n", 255)))},
+		"metadata service, allowed":           {repeater.Route("/x", "http://169.254.169.254/"), repeater.AllowTo("169.254.0.0/16")},
+		"metadata service, another transport": {repeater.Route("/x", "http://169.254.169.254/"), repeater.WithTransport(noTransport{})},
+		"no TLS settings":                     {repeater.Route("/x", anywhere, repeater.TLS(nil)), repeater.WithTLS(nil), repeater.WithTransport(noTransport{})},
+		"same target twice":                   {repeater.Route("/x", anywhere, repeater.AlsoTo(anywhere))},
+		"last name holds":                     {repeater.Route("/x", anywhere, repeater.Name("a"), repeater.Name("b")), repeater.Route("/y", anywhere, repeater.Name("a"))},
+		"longest name":                        {repeater.Route("/x", anywhere, repeater.Name(strings.Repeat("n", 255)))},
 		"odd targets": {repeater.Route("/x", "HTTPS://user:p%2Fw@[::1]:8443/a b/%2F?x=%zz;y", repeater.AlsoTo("http://żółw.example"),
 			repeater.AlsoTo("http://h:65535?"))},
 	} {

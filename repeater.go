@@ -114,9 +114,7 @@ func (r *Repeater) Close() error {
 	if closed {
 		return nil
 	}
-	if t, ok := r.cfg.transport.(*http.Transport); ok && r.cfg.ownTransport {
-		t.CloseIdleConnections()
-	}
+	r.cfg.closeIdle()
 	if c, ok := r.queue.(io.Closer); ok && r.cfg.ownStore() {
 		return c.Close()
 	}
@@ -220,9 +218,7 @@ func (r *Repeater) begin(ctx context.Context) (context.Context, error) {
 }
 
 func (r *Repeater) end() {
-	if t, ok := r.cfg.transport.(*http.Transport); ok && r.cfg.ownTransport {
-		t.CloseIdleConnections()
-	}
+	r.cfg.closeIdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stop()

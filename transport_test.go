@@ -1,175 +1,183 @@
 package repeater_test
 
 import (
-	"bufio"
-	"context"
-	"io"
-	"log/slog"
-	"net"
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/webhook-repeater/repeater"
 )
 
-// TestTimeoutsByPhase: each phase of an attempt has its own, and an attempt that runs into it says which.
-func TestTimeoutsByPhase(t *testing.T) {
+// arrivals is a destination of net/http.
+type arrivals struct {
+	*httptest.Server
+	got chan *http.Request
+}
+
+func newArrivals(t *testing.T) arrivals {
+	t.Helper()
+	a := arrivals{got: make(chan *http.Request, 100)}
+	a.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { a.got <- r }))
+	a.Config.ErrorLog = discardLog()
+	t.Cleanup(a.Close)
+	return a
+}
+
+// trusting returns settings that know the server's authority.
+func (a arrivals) trusting() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.Certificate())
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+}
+
+func TestDestinationTLS(t *testing.T) {
 	t.Parallel()
-	const short, long = 50 * time.Millisecond, time.Hour
-	mute := func(t *testing.T) string { // takes connections and says nothing
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	dest := newArrivals(t)
+	dest.EnableHTTP2 = true
+	dest.StartTLS()
+	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // what is tested
+	unknown := &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	const untold = "tls: x509: certificate signed by unknown authority"
+	for _, tt := range []struct {
+		name  string
+		all   *tls.Config
+		route *tls.Config
+		fails string // why it is not delivered; "" if it is
+	}{
+		{"nothing set", nil, nil, untold},
+		{"the route's authority", nil, dest.trusting(), ""},
+		{"everybody's authority", dest.trusting(), nil, ""},
+		{"the route's beats everybody's", unknown, dest.trusting(), ""},
+		{"the route's beats everybody's, to its loss", dest.trusting(), unknown, untold},
+		{"insecure", nil, insecure, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := []repeater.Option{repeater.WithTLS(tt.all)}
+			if tt.fails != "" {
+				if got := attemptError(t, dest.URL, routeOpts(repeater.TLS(tt.route)), opts...); got != tt.fails {
+					t.Errorf("told as %q, want %q", got, tt.fails)
+				}
+				return
+			}
+			rp := deliver(t, append(opts, repeater.Route("/x", dest.URL, repeater.TLS(tt.route)))...)
+			wantStatus(t, try(rp, "POST", "/x"), 200)
+			if r := receive(t, dest.got, "the delivery"); r.Proto != "HTTP/2.0" {
+				t.Errorf("delivered over %s, want HTTP/2.0", r.Proto)
+			}
+		})
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	dest := newArrivals(t)
+	dest.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
+	dest.StartTLS()
+	cfg := dest.trusting()
+	if got := attemptError(t, dest.URL, routeOpts(repeater.TLS(cfg))); got != "tls: the destination says: certificate required" {
+		t.Errorf("without a certificate: told as %q, want a failure of TLS", got)
+	}
+	cfg.Certificates = dest.TLS.Certificates // any will do
+	wantStatus(t, try(deliver(t, repeater.Route("/x", dest.URL, repeater.TLS(cfg))), "POST", "/x"), 200)
+	if r := receive(t, dest.got, "the delivery"); len(r.TLS.PeerCertificates) != 1 {
+		t.Error("the destination saw no certificate")
+	}
+}
+
+// TestTLSSettingsAreCopied: what the caller does to them later changes nothing.
+func TestTLSSettingsAreCopied(t *testing.T) {
+	t.Parallel()
+	dest := newArrivals(t)
+	dest.StartTLS()
+	cfg := dest.trusting()
+	rp := deliver(t, repeater.Route("/x", dest.URL), repeater.WithTLS(cfg))
+	cfg.RootCAs = x509.NewCertPool()
+	wantStatus(t, try(rp, "POST", "/x"), 200)
+	receive(t, dest.got, "the delivery")
+}
+
+// TestHTTP2OnBothSides: with TLS and without, paths, queries and repeated headers arrive
+// as they were sent.
+func TestHTTP2OnBothSides(t *testing.T) {
+	t.Parallel()
+	clear, secure := newArrivals(t), newArrivals(t)
+	clear.Config.Protocols = new(http.Protocols)
+	clear.Config.Protocols.SetUnencryptedHTTP2(true)
+	clear.Start()
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	rp := deliver(t, repeater.Route("/", clear.URL, repeater.AlsoTo(secure.URL), repeater.H2C(), repeater.KeepPath(), repeater.TLS(secure.trusting())))
+	for _, encrypted := range []bool{false, true} {
+		door := httptest.NewUnstartedServer(rp)
+		door.Config.ErrorLog = discardLog()
+		proto := "https"
+		if encrypted {
+			door.EnableHTTP2 = true
+			door.StartTLS()
+		} else {
+			door.Config.Protocols = new(http.Protocols)
+			door.Config.Protocols.SetUnencryptedHTTP2(true)
+			door.Start()
+			proto = "http"
+		}
+		t.Cleanup(door.Close)
+		sender := door.Client().Transport.(*http.Transport)
+		if !encrypted {
+			sender = &http.Transport{Protocols: door.Config.Protocols}
+			t.Cleanup(sender.CloseIdleConnections)
+		}
+		sender.DisableCompression = true
+
+		const target = "/a//b%2F;c/..%7e?x=1;y&x=%zz"
+		req, err := http.NewRequest("BREW", door.URL+"/", strings.NewReader("\x00body"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = ln.Close() })
-		return ln.Addr().String()
-	}
-	full := func(t *testing.T) string { // a listener whose queue is full takes no connection
-		addr := mute(t)
-		for range 20_000 {
-			c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond)
-			if err != nil {
-				return addr
-			}
-			t.Cleanup(func() { _ = c.Close() })
+		req.URL.Path, req.URL.RawPath, _ = strings.Cut("/a//b/;c/..~|/a//b%2F;c/..%7e", "|")
+		req.URL.RawQuery = "x=1;y&x=%zz"
+		req.Header = http.Header{"X-A": {"2", "1", "2"}, "Cookie": {"a=1", "b=2"}, "User-Agent": {""}}
+		req.Trailer = http.Header{"X-Trailer": {"1"}}
+		resp, err := sender.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Fatal("the listener takes any number of connections")
-		return ""
-	}
-	for _, tt := range []struct {
-		name  string
-		where func(*testing.T) string
-		url   string
-		set   repeater.Timeouts
-		want  string
-	}{
-		{"dial", full, "http://", repeater.Timeouts{Dial: short, Header: long, Attempt: long}, "timeout: no connection"},
-		{"TLS", mute, "https://", repeater.Timeouts{TLS: short, Header: long, Attempt: long}, "timeout: no TLS handshake"},
-		{"header", mute, "http://", repeater.Timeouts{Header: short, Attempt: long}, "timeout: no answer"},
-		{"attempt", mute, "http://", repeater.Timeouts{Header: long, Attempt: short}, "timeout: no answer"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			failed := make(chan string, 10)
-			rp := deliver(t, repeater.Route("/", tt.url+tt.where(t)), repeater.WithTimeouts(tt.set), repeater.WithLogger(logErrors(failed)))
-			wantStatus(t, try(rp, "POST", "/"), 200)
-			if got := receive(t, failed, "the attempt to fail"); got != tt.want {
-				t.Errorf("error %q, want %q", got, tt.want)
+		_ = resp.Body.Close()
+		if resp.StatusCode != 200 || resp.Proto != "HTTP/2.0" {
+			t.Fatalf("encrypted %v: got %d over %s", encrypted, resp.StatusCode, resp.Proto)
+		}
+		for name, a := range map[string]arrivals{"clear": clear, "secure": secure} {
+			r := receive(t, a.got, "the delivery")
+			if r.Proto != "HTTP/2.0" || r.Method != "BREW" || r.RequestURI != target || r.ContentLength != 5 || len(r.Trailer) > 0 {
+				t.Errorf("%s, encrypted %v: %s %s %s with %d bytes and trailers %v", name, encrypted, r.Proto, r.Method, r.RequestURI, r.ContentLength, r.Trailer)
 			}
-		})
+			for _, h := range []string{"Repeater-Id", "Repeater-Received", "Repeater-Attempt", "X-Forwarded-For", "X-Forwarded-Host", "Content-Length"} {
+				delete(r.Header, h)
+			}
+			want := http.Header{"X-A": {"2", "1", "2"}, "Cookie": {"a=1; b=2"}, "Via": {"2.0 webhook-repeater"}, "X-Forwarded-Proto": {proto}}
+			if diff := cmp.Diff(want, r.Header); diff != "" {
+				t.Errorf("%s, encrypted %v: headers (-want +got):\n%s", name, encrypted, diff)
+			}
+		}
 	}
 }
 
-// logErrors sends the "error" of each line that has one.
-func logErrors(to chan<- string) *slog.Logger {
-	return slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == "error" {
-				to <- a.Value.String()
-			}
-			return a
-		},
-	}))
-}
-
-// TestConnectionsAreReused: answers are read up to 64 KiB so that the next attempt finds the connection open.
-func TestConnectionsAreReused(t *testing.T) {
+// TestH2CNeedsIt: a destination that does not understand it hears only the preface, which is no
+// request of ours, whatever it answers.
+func TestH2CNeedsIt(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		size int
-		want int64
-	}{{"small", 10, 1}, {"64 KiB", 64 << 10, 1}, {"beyond", 10 << 20, 5}} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var conns atomic.Int64
-			var got sync.WaitGroup
-			got.Add(5)
-			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = io.Copy(w, io.LimitReader(zeros{}, int64(tt.size)))
-				got.Done()
-			}))
-			srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-				if s == http.StateNew {
-					conns.Add(1)
-				}
-			}
-			srv.Start()
-			defer srv.Close()
-			rp := deliver(t, repeater.Route("/", srv.URL))
-			for range 5 {
-				wantStatus(t, try(rp, "POST", "/"), 200)
-			}
-			got.Wait()
-			if n := conns.Load(); n != tt.want {
-				t.Errorf("%d connections for 5 deliveries, want %d", n, tt.want)
-			}
-		})
+	dest := newArrivals(t)
+	dest.Start()
+	if got := attemptError(t, dest.URL, routeOpts(repeater.H2C())); got == "" {
+		t.Error("delivered")
 	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-// TestQuickRetryAfterStaleConnection: a destination that has closed the connection since the last delivery costs no backoff,
-// also where net/http may not send again by itself.
-func TestQuickRetryAfterStaleConnection(t *testing.T) {
-	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	arrived := make(chan string, 10)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				rd := bufio.NewReader(c)
-				for n := 0; ; n++ {
-					req, err := http.ReadRequest(rd)
-					if err != nil {
-						return
-					}
-					body, _ := io.ReadAll(req.Body)
-					if n > 0 {
-						return // a second request on one connection: closed without an answer
-					}
-					arrived <- string(body) + "#" + req.Header.Get("Repeater-Attempt")
-					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-				}
-			}()
-		}
-	}()
-	rp := repeater.New(repeater.Route("/", "http://"+ln.Addr().String()), repeater.WithLogger(discard()),
-		repeater.WithFile(filepath.Join(t.TempDir(), "test.db")), repeater.WithBackoff(time.Hour, time.Hour))
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- rp.Run(ctx) }()
-	for _, body := range []string{"1", "2", "3"} {
-		w := try(rp, "POST", "/", func(r *http.Request) {
-			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
-			r.Header.Set("Idempotency-Key", body)
-		})
-		wantStatus(t, w, 200)
-		if got := receive(t, arrived, "a delivery"); got != body+"#1" {
-			t.Errorf("arrived %s, want %s#1", got, body)
+	for len(dest.got) > 0 {
+		if r := <-dest.got; r.Method != "PRI" {
+			t.Errorf("arrived: %+v", r)
 		}
 	}
-	cancel()
-	if err := receive(t, ended, "Run to end"); err != nil {
-		t.Error(err)
-	}
-	_ = rp.Close()
 }
