@@ -1,0 +1,37 @@
+package repeater
+
+import (
+	"log/slog"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// FileSetup is what tests of the file store change of it; zero values change nothing.
+type FileSetup struct {
+	Clock     func() time.Time
+	Log       *slog.Logger
+	DiskFloor int64
+	Commit    func(commit func() error) error // instead of each commit
+}
+
+// NewFileQueueWith opens the file store as NewFileQueue does, but for what is set up.
+func NewFileQueueWith(path string, s FileSetup) *FileQueue {
+	q := NewFileQueue(path)
+	if s.Clock != nil {
+		q.clock.wall = s.Clock
+	}
+	if s.Log != nil {
+		q.log = s.Log
+	}
+	if s.DiskFloor != 0 {
+		q.room.floor = s.DiskFloor
+	}
+	if s.Commit != nil {
+		q.commitTx = func(tx *bbolt.Tx) error { return s.Commit(tx.Commit) }
+	}
+	return q
+}
+
+// DiskFree is what the file store knows of a disk.
+var DiskFree = diskFree
