@@ -194,10 +194,13 @@ func TestEachHook(t *testing.T) {
 		"keep_host":    {"yes", "true"},
 
 		"sign_secret":   {"whsec_" + key, key + "\n  whsec_" + key},
+		"handshake":     {"slack", "graph"},
 		"verify":        {"github", "Slack"},
 		"verify_secret": {"one\n  two", "three"},
+
+		"handshake_secret": {"one\n  two", "three"},
 	}
-	needs := map[string]string{"verify": "verify_secret = s\n", "verify_secret": "verify = github\n"}
+	needs := map[string]string{"verify": "verify_secret = s\n", "verify_secret": "verify = github\n", "handshake_secret": "handshake = meta\n"}
 	for _, k := range eachHook {
 		v, ok := values[k.Name]
 		if !ok {

@@ -29,10 +29,12 @@ type Hook struct {
 	PassThrough time.Duration
 	KeepHost    bool
 	Secret      string
-	Verify      string // "" for whatever anybody signs
+	SignSecrets []string
+	Verify      string // "" accepts also what nobody has signed
+	Handshake   string // "" for none
 
-	VerifySecrets []string
-	SignSecrets   []string
+	VerifySecrets    []string
+	HandshakeSecrets []string
 
 	section  string // its header
 	line     int

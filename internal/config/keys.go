@@ -23,6 +23,10 @@ func verifier(to func(*fields) *string) kind {
 	return oneOf(to, slices.Sorted(maps.Keys(verifiers))...)
 }
 
+func handshake(to func(*fields) *string) kind {
+	return oneOf(to, "cloudevents", "graph", "meta", "slack", "x")
+}
+
 // checkKeys finds the half of a pair, and secrets that are not in their form.
 func (r *reader) checkKeys() {
 	for i := range r.Hooks {
@@ -34,6 +38,13 @@ func (r *reader) checkKeys() {
 			r.fail(own, "[hook:%s] verify_secret has no effect without verify; write who sends, as verify = github", h.Name)
 		case h.Verify != "" && !fits(repeater.Verify(h.verifier())):
 			r.fail(r.lineOf(h, "verify_secret"), "[hook:%s] verify_secret is not as those of %s are; copy it from there once more", h.Name, h.Verify)
+		}
+		switch own := r.lines[h.section+".handshake_secret"]; {
+		case h.Handshake == "" && own > 0:
+			r.fail(own, "[hook:%s] handshake_secret has no effect without handshake; write who sends, as handshake = meta", h.Name)
+		case h.Handshake != "" && !fits(repeater.Handshake(h.Handshake, h.HandshakeSecrets...)):
+			r.fail(r.lineOf(h, "handshake"), "[hook:%s] handshake_secret does not fit handshake %s; meta needs its verify tokens, x its consumer secret, cloudevents its origins or *, and others nothing",
+				h.Name, h.Handshake)
 		}
 		if len(h.SignSecrets) > 0 && !fits(repeater.Sign(h.SignSecrets...)) {
 			r.fail(r.lineOf(h, "sign_secret"), `[hook:%s] sign_secret is not "whsec_" and 24 to 64 bytes in base64; make one with "openssl rand -base64 32"`, h.Name)

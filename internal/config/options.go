@@ -35,6 +35,7 @@ func (h *Hook) options(pace time.Duration) []repeater.RouteOption {
 	add(h.Dedupe != "", func() repeater.RouteOption { return repeater.Dedupe(h.Dedupe) })
 	add(h.Verify != "", func() repeater.RouteOption { return repeater.Verify(h.verifier()) })
 	add(len(h.SignSecrets) > 0, func() repeater.RouteOption { return repeater.Sign(h.SignSecrets...) })
+	add(h.Handshake != "", func() repeater.RouteOption { return repeater.Handshake(h.Handshake, h.HandshakeSecrets...) })
 	if key, err := orderkey.Parse(h.OrderBy); err == nil {
 		opts = append(opts, repeater.OrderBy(key))
 	}
