@@ -40,9 +40,6 @@ func memoryHarness(*testing.T) queuetest.Harness {
 	}
 }
 
-// soundParts are those of the contract that all stores keep by now.
-var soundParts = []string{"Push", "Dedupe", "Claim", "TakeOver", "OrderKey", "Retry", "Release", "Payload", "Replay", "Load"}
-
 // fileStore is a file store, and where its file lies.
 type fileStore struct {
 	*repeater.FileQueue
