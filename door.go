@@ -122,7 +122,7 @@ func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, from io.Re
 	case tooLarge:
 		r.turnAway(w, req, rt, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, errNoMemory):
-		notNow(w, "cannot take the request now")
+		notNow(w, req, "cannot take the request now")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.turnAway(w, req, rt, http.StatusRequestTimeout)
 	default:
@@ -159,13 +159,24 @@ func (r *Repeater) genuine(w http.ResponseWriter, req *http.Request, rt *route, 
 	return err == nil
 }
 
-// turnAway answers a request before its body is read. It closes the connection, so that a body
-// nobody wants is not read; over HTTP/2 the end of the stream does the same.
+// turnAway answers a request before its body is read, and hangs up.
 func (r *Repeater) turnAway(w http.ResponseWriter, req *http.Request, rt *route, status int) {
-	if req.ProtoMajor < 2 {
-		w.Header().Set("Connection", "close")
-	}
+	hangUp(w, req)
 	r.refuse(w, req, rt, status)
+}
+
+// goodbye is how long a sender may go on sending what nobody wants, so that it gets to read
+// the answer rather than a reset.
+const goodbye = time.Second
+
+// hangUp closes the connection after the answer. By itself net/http would wait without end for the rest of a
+// body that is small, or of no declared size. Over HTTP/2 the end of the stream is enough.
+func hangUp(w http.ResponseWriter, req *http.Request) {
+	if req.ProtoMajor >= 2 {
+		return
+	}
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(goodbye))
 }
 
 // refuse answers a request that is not taken, of rt unless that is not known.

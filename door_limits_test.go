@@ -298,3 +298,37 @@ func TestTurnedAwayOverHTTP2(t *testing.T) {
 		t.Errorf("sent on %d connections, want 1", len(from))
 	}
 }
+
+// TestTurnedAwayIsNotWaitedFor: who is refused and then sends no more keeps no connection.
+func TestTurnedAwayIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	q := &pushes{push: func(context.Context, repeater.Batch) (string, error) { return "", errors.New("down") }}
+	addr := listen(t, door(t, q, repeater.WithMaxBody(10),
+		repeater.Route("/closed", anywhere, repeater.AllowFrom("203.0.113.1")), repeater.Route("/open", anywhere)))
+	for _, tt := range []struct {
+		raw  string
+		want int
+	}{
+		{post("/closed", "", "Content-Length: 9"), 403},
+		{post("/closed", "", "Content-Length: 9", "Expect: 100-continue"), 403},
+		{post("/closed", "", "Transfer-Encoding: chunked") + "5\r\n", 403},
+		{post("/nowhere", "", "Content-Length: 9") + "some", 404},
+		{post("/open", "", "Content-Length: 11"), 413},
+		{post("/open", "", "Transfer-Encoding: chunked") + chunked("0123456789a"), 413},
+	} {
+		t.Run(tt.raw, func(t *testing.T) {
+			t.Parallel()
+			conn := dial(t, addr)
+			if _, err := io.WriteString(conn, tt.raw); err != nil {
+				t.Fatal(err)
+			}
+			br := bufio.NewReader(conn)
+			if got := readAnswer(t, br, "POST"); got.status != tt.want || !got.last {
+				t.Errorf("got %d, closing %v, want %d, true", got.status, got.last, tt.want)
+			}
+			if more, err := io.ReadAll(br); len(more) > 0 || isTimeout(err) {
+				t.Errorf("%q, %v, want the end", more, err)
+			}
+		})
+	}
+}

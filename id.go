@@ -28,7 +28,7 @@ func (g *ids) next() string {
 		}
 	}
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now))
-	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
+	binary.BigEndian.PutUint64(b[:8], uint64(now))   // #nosec G115 -- bits are bits
+	binary.BigEndian.PutUint64(b[8:], rand.Uint64()) // #nosec G404 -- an id is to be unique, not secret
 	return idEncoding.EncodeToString(b[:])
 }

@@ -159,12 +159,12 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if !r.hasRoom(rt) {
 		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
-		notNow(w, "cannot store the request now")
+		notNow(w, req, "cannot store the request now")
 		return
 	}
 	m := r.meter(req)
 	if m == nil {
-		notNow(w, "cannot take the request now")
+		notNow(w, req, "cannot take the request now")
 		return
 	}
 	defer m.release()

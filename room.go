@@ -8,12 +8,10 @@ import (
 
 const retryAfter = "5" // seconds, for senders that are to come again
 
-// notNow asks the sender to come again. It closes the connection, so that a body
-// that nobody reads is not waited for.
-func notNow(w http.ResponseWriter, why string) {
-	h := w.Header()
-	h.Set("Retry-After", retryAfter)
-	h.Set("Connection", "close")
+// notNow asks the sender to come again, and hangs up.
+func notNow(w http.ResponseWriter, req *http.Request, why string) {
+	hangUp(w, req)
+	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, why, http.StatusServiceUnavailable)
 }
 

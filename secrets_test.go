@@ -2,6 +2,7 @@ package repeater_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -38,7 +39,7 @@ func wantNoSecret(t *testing.T, log string, secrets ...string) {
 // What is a secret in a request or in a route's options. Each is told from all else.
 var canaries = []string{
 	"canary-path", "canary-query", "canary-header", "canary-body", "canary-cookie",
-	"canary-user", "canary-pass", "canary-key", "canary-in", "canary-md5",
+	"canary-user", "canary-pass", "canary-key", "canary-in", "canary-md5", "canary-token", "canary-meta", "canary-x",
 	"Y2FuYXJ5", // "canary" in base64, as in an Authorization
 }
 
@@ -48,7 +49,20 @@ func secretTarget(addr string) string {
 
 // secretPost is forwarded to /canary-in/canary-path?key=canary-key&canary-query.
 func secretPost(headers ...string) string {
-	return post("/canary-path?canary-query", "canary-body", append(headers, "X-Token: canary-header", "Cookie: canary-cookie")...)
+	return post("/canary-path?canary-query", "canary-body", append(headers, "X-Token: canary-header", "Cookie: canary-cookie", "X-Gitlab-Token: canary-token")...)
+}
+
+// secretOptions are a route's that have secrets; secretPost passes them.
+func secretOptions() []repeater.RouteOption {
+	return []repeater.RouteOption{
+		repeater.SignMD5("canary-md5"), repeater.Sign(strings.Repeat("Y2FuYXJ5", 4)), repeater.Verify(repeater.GitLab("canary-token")),
+		repeater.Handshake("meta", "canary-meta"), repeater.Handshake("x", "canary-x"),
+	}
+}
+
+// secretKey is a key of Encrypt.
+func secretKey() string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat("canary", 5) + "ca"))
 }
 
 // TestDeliveriesDoNotLogSecrets goes through what can become of a message.
@@ -86,8 +100,8 @@ func TestDeliveriesDoNotLogSecrets(t *testing.T) {
 				addr = newDestination(t, tt.answer).addr
 			}
 			logged, log := newLog()
-			rp := deliver(t, repeater.WithLogger(log), repeater.WithBackoff(time.Hour, time.Hour), repeater.Route("/{x}",
-				secretTarget(addr), repeater.KeepPath(), repeater.SignMD5("canary-md5"), repeater.Name("named")))
+			rp := deliver(t, repeater.WithLogger(log), repeater.WithBackoff(time.Hour, time.Hour), repeater.Encrypt(secretKey()),
+				repeater.Route("/{x}", secretTarget(addr), append(secretOptions(), repeater.KeepPath(), repeater.Name("named"))...))
 			if got := sendRaw(t, listen(t, rp), secretPost()); got.status != 200 {
 				t.Fatalf("got %d, want 200", got.status)
 			}
@@ -141,6 +155,11 @@ func TestTheDoorDoesNotLogSecrets(t *testing.T) {
 		{"not allowed", post("/canary-path/closed?canary-query", "canary-body"), nil, 403},
 		{"no route", post("/canary-path/canary-path/x", "canary-body"), nil, 404},
 		{"wrong method", request("PUT", "/canary-path/posted", "canary-body"), nil, 405},
+		{"not genuine", strings.Replace(secretPost(), "canary-token", "canary-forged", 1), nil, 401},
+		{"header too large", secretPost("X-A: " + strings.Repeat("canary-header", 500)), nil, 431},
+		{"in a circle", secretPost("Via: canary-header, " + strings.Repeat("1.1 webhook-repeater,", 5)), nil, 508},
+		{"handshake", request("GET", "/canary-path?crc_token=canary-query", ""), nil, 200},
+		{"handshake refused", request("GET", "/canary-path?hub.mode=subscribe&hub.verify_token=canary-query", ""), nil, 403},
 		{"leaves its route", post("/canary-path/tree/../canary-path", "canary-body"), nil, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,8 +167,8 @@ func TestTheDoorDoesNotLogSecrets(t *testing.T) {
 			logged, log := newLog()
 			q := &pushes{push: func(_ context.Context, b repeater.Batch) (string, error) { return b.ID, tt.err }}
 			target := secretTarget("dest.example")
-			rp := door(t, q, repeater.WithLogger(log), repeater.WithMaxBody(100),
-				repeater.Route("/canary-path", target, repeater.SignMD5("canary-md5")),
+			rp := door(t, q, repeater.WithLogger(log), repeater.WithMaxBody(100), repeater.WithMaxHeader(3000), repeater.Encrypt(secretKey()),
+				repeater.Route("/canary-path", target, secretOptions()...),
 				repeater.Route("/canary-path/closed", target, repeater.AllowFrom("203.0.113.1")),
 				repeater.Route("POST /canary-path/posted", target),
 				repeater.Route("/canary-path/tree/", target))

@@ -2,7 +2,7 @@ package repeater
 
 import (
 	"crypto/hmac"
-	"crypto/md5" //nolint:gosec // what receivers of the original program check
+	"crypto/md5" // #nosec G501 -- what receivers of the original program check
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
