@@ -39,6 +39,11 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		}
 		return exitUsage
 	}
+	srv, err := newServer(s, rp, log)
+	if err != nil {
+		fmt.Fprintln(stderr, "webhook-repeater:", err)
+		return exitFailed
+	}
 	// A store that cannot be had is told before anybody is let in.
 	if err := rp.Open(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -54,7 +59,7 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		return exitFailed
 	}
 	announce(log, s, ln.Addr())
-	err = run(ctx, log, rp, ln, s)
+	err = run(ctx, log, rp, srv, ln, s.Grace)
 	if cerr := rp.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
 	}
@@ -108,10 +113,9 @@ func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
 
 // run serves and delivers until ctx ends or delivering fails, then stops both
 // within grace.
-func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Listener, s *config.Settings) error {
+func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, srv *http.Server, ln net.Listener, grace time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	srv := newServer(s, rp, log)
 	delivering, serving := make(chan struct{}), make(chan struct{})
 	var deliverErr, serveErr error
 	go func() {
@@ -122,16 +126,16 @@ func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, ln net.Li
 	}()
 	go func() {
 		defer close(serving)
-		if serveErr = srv.Serve(ln); !errors.Is(serveErr, http.ErrServerClosed) {
+		if serveErr = listen(srv, ln); !errors.Is(serveErr, http.ErrServerClosed) {
 			cancel(nil)
 		} else {
 			serveErr = nil
 		}
 	}()
 	<-ctx.Done()
-	log.Info("stopping", "grace", s.Grace.String())
+	log.Info("stopping", "grace", grace.String())
 	// Requests that come in while deliveries drain are stored for the next start.
-	shutdown(srv, s.Grace, log)
+	shutdown(srv, grace, log)
 	<-serving
 	<-delivering
 	return errors.Join(deliverErr, serveErr)
@@ -147,13 +151,31 @@ func shutdown(srv *http.Server, grace time.Duration, log *slog.Logger) {
 	}
 }
 
+// listen serves until the server is shut down.
+func listen(srv *http.Server, ln net.Listener) error {
+	if srv.TLSConfig != nil {
+		return srv.ServeTLS(ln, "", "")
+	}
+	return srv.Serve(ln)
+}
+
 // newServer bounds the headers; the Repeater bounds bodies.
-func newServer(s *config.Settings, h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+func newServer(s *config.Settings, h http.Handler, log *slog.Logger) (*http.Server, error) {
+	encrypted, err := tlsConfig(s, log)
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{
 		Handler:           h,
+		TLSConfig:         encrypted,
+		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    int(s.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(s.H2C)
+	return srv, nil
 }

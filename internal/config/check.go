@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -10,7 +9,7 @@ import (
 
 // checkStore finds two stores where there can be one, and none where a key
 // speaks of one.
-func (r *reader) checkStore(name string) {
+func (r *reader) checkStore() {
 	file, host, url := r.lines["store.file"], r.lines["app.redis_host"], r.lines["store.redis_url"]
 	if host > 0 && url > 0 {
 		r.fail(max(host, url), "redis_host under [app] and redis_url under [store] (lines %d and %d) name two stores; keep one", host, url)
@@ -24,8 +23,11 @@ func (r *reader) checkStore(name string) {
 		case url > 0:
 			r.fail(line, "[app] %s has no effect without redis_host; write it into redis_url under [store]", key)
 		default: // old files have such lines, and are to run as they are
-			r.Notices = append(r.Notices, fmt.Sprintf(`%s:%d: [app] %s has no effect without redis_host; add "redis_host = localhost" to use Redis`, name, line, key))
+			r.notice(line, `[app] %s has no effect without redis_host; add "redis_host = localhost" to use Redis`, key)
 		}
+	}
+	if line := r.lines["store.disk_floor"]; line > 0 && (host > 0 || url > 0) {
+		r.fail(line, "[store] disk_floor has no effect with Redis; delete the line")
 	}
 	if line := r.lines["store.redis_prefix"]; line > 0 && host == 0 && url == 0 {
 		r.fail(line, "[store] redis_prefix has no effect without Redis; add redis_url to use Redis, or delete the line")
@@ -132,7 +134,14 @@ func (h *Hook) lane() (string, bool) {
 	return u.Scheme + "://" + strings.ToLower(net.JoinHostPort(u.Hostname(), port)) + " " + h.Lane, true
 }
 
-// lineOf is where a hook has its value from.
-func (r *reader) lineOf(h *Hook, key string) int {
-	return cmp.Or(r.lines[h.section+"."+key], r.lines["app."+key], h.line)
+// lineOf is where a hook has its value from, or the first of several.
+func (r *reader) lineOf(h *Hook, keys ...string) int {
+	for _, section := range []string{h.section, "app"} {
+		for _, key := range keys {
+			if line := r.lines[section+"."+key]; line > 0 {
+				return line
+			}
+		}
+	}
+	return h.line
 }

@@ -30,7 +30,7 @@ func Load(path string) (*Settings, error) {
 // Parse reads the text of a file; name is what its mistakes begin with.
 func Parse(name, text string) (*Settings, error) {
 	file, mistakes := ini.Parse(text)
-	r := reader{fields: defaults(), lines: make(map[string]int)}
+	r := reader{fields: defaults(), name: name, lines: make(map[string]int)}
 	r.all = r.hook
 	for _, m := range mistakes {
 		if !isPythonLogging(m.Section) {
@@ -45,14 +45,15 @@ func Parse(name, text string) (*Settings, error) {
 			}
 		}
 	}
-	r.checkStore(name)
+	r.checkStore()
 	r.checkBackoff()
 	r.checkMemory()
 	r.checkHooks()
 	r.checkLanes()
 	r.checkKeys()
+	r.checkTLS()
 	if len(r.mistakes) > 0 {
-		return nil, r.err(name)
+		return nil, r.err()
 	}
 	return r.Settings, nil
 }
@@ -60,6 +61,7 @@ func Parse(name, text string) (*Settings, error) {
 // reader fills settings and gathers mistakes.
 type reader struct {
 	fields
+	name     string         // of the file
 	all      *Hook          // what holds for every hook that does not say otherwise
 	lines    map[string]int // of "section.key", where a file has it
 	mistakes []mistake
@@ -75,14 +77,19 @@ func (r *reader) fail(line int, format string, args ...any) {
 	r.mistakes = append(r.mistakes, mistake{line, fmt.Sprintf(format, args...)})
 }
 
-func (r *reader) err(name string) error {
+// notice is for what is no mistake, but worth a line.
+func (r *reader) notice(line int, format string, args ...any) {
+	r.Notices = append(r.Notices, fmt.Sprintf("%s:%d: %s", r.name, line, fmt.Sprintf(format, args...)))
+}
+
+func (r *reader) err() error {
 	slices.SortStableFunc(r.mistakes, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
 	errs := make([]error, len(r.mistakes))
 	for i, m := range r.mistakes {
 		if m.line == 0 {
-			errs[i] = fmt.Errorf("%s: %s", name, m.text)
+			errs[i] = fmt.Errorf("%s: %s", r.name, m.text)
 		} else {
-			errs[i] = fmt.Errorf("%s:%d: %s", name, m.line, m.text)
+			errs[i] = fmt.Errorf("%s:%d: %s", r.name, m.line, m.text)
 		}
 	}
 	return errors.Join(errs...)

@@ -2,6 +2,8 @@ package config
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		Backoff: 5 * time.Second, BackoffMax: 5 * time.Minute, PushTimeout: 5 * time.Second,
 		Timeouts:     repeater.Timeouts{Dial: 5 * time.Second, TLS: 5 * time.Second, Header: 15 * time.Second, Attempt: 30 * time.Second},
 		QuickRetries: 2, DeliverMemory: 256 << 20, Bound: repeater.Bound{Messages: 1_000_000, Bytes: 10 << 30}, DeadLetterAge: 720 * time.Hour,
-		File: "webhook-repeater.db", RedisPort: 6379, RedisPrefix: "repeater:", UnknownRouteAge: time.Hour,
+		File: "webhook-repeater.db", DiskFloor: 256 << 20, RedisPort: 6379, RedisPrefix: "repeater:", UnknownRouteAge: time.Hour,
 		LogFormat: "auto",
 		Hooks:     []Hook{plain("a", "/a", "http://127.0.0.1:1")},
 	}
@@ -128,6 +130,7 @@ max_body = 64KiB
 max_header = 8KB
 read_timeout = 1m
 trusted_proxies = 127.0.0.1, fd00::/8
+h2c = yes
 accept_memory = 2MB
 [app]
 backoff_timeout = 10m
@@ -137,6 +140,7 @@ tls_timeout = 2s
 header_timeout = 3
 attempt_timeout = 4
 quick_retries = 0
+allow_to = 169.254.10.0/24
 deliver_memory = 64MB
 lane_max_messages = 10
 lane_max_bytes = 1MB
@@ -159,6 +163,7 @@ format = JSON
 	want.Timeouts = repeater.Timeouts{Dial: time.Second, TLS: 2 * time.Second, Header: 3 * time.Second, Attempt: 4 * time.Second}
 	want.QuickRetries, want.Bound, want.DeadLetterAge = 0, repeater.Bound{Messages: 10, Bytes: 1 << 20}, time.Hour
 	want.RedisURL, want.RedisPrefix, want.UnknownRouteAge = "rediss://user:p%40ss@redis.local:7000/3", "hooks:", 90*time.Second
+	want.H2C, want.AllowTo = true, []string{"169.254.10.0/24"}
 	want.Encrypt = []string{key, "plain"}
 	want.LogLevel, want.LogFormat = slog.LevelWarn, "json"
 	want.Hooks = []Hook{plain("a", "/a", "http://127.0.0.1:1")}
@@ -179,6 +184,14 @@ const key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 // TestEachHook: what may stand in a hook and in [app] holds, in [app], for every hook
 // without its own, also for those above.
 func TestEachHook(t *testing.T) {
+	dir := t.TempDir()
+	cert, certKey := writePair(t, dir, "a")
+	other, otherKey := filepath.Join(dir, "b.crt"), filepath.Join(dir, "b.key")
+	for from, to := range map[string]string{cert: other, certKey: otherKey} {
+		if err := os.Link(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
 	values := map[string][2]string{
 		"secret":       {"50% # of; it", "other"},
 		"concurrency":  {"4", "1"},
@@ -199,8 +212,15 @@ func TestEachHook(t *testing.T) {
 		"verify_secret": {"one\n  two", "three"},
 
 		"handshake_secret": {"one\n  two", "three"},
+
+		"dst_tls_ca":       {cert, other},
+		"dst_tls_cert":     {cert, other},
+		"dst_tls_key":      {certKey, otherKey},
+		"dst_tls_insecure": {"yes", "on"},
+		"dst_h2c":          {"yes", "on"},
 	}
-	needs := map[string]string{"verify": "verify_secret = s\n", "verify_secret": "verify = github\n", "handshake_secret": "handshake = meta\n"}
+	needs := map[string]string{"verify": "verify_secret = s\n", "verify_secret": "verify = github\n", "handshake_secret": "handshake = meta\n",
+		"dst_tls_cert": "dst_tls_key = " + certKey + "\n", "dst_tls_key": "dst_tls_cert = " + cert + "\n"}
 	for _, k := range eachHook {
 		v, ok := values[k.Name]
 		if !ok {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -36,7 +37,12 @@ type Hook struct {
 	VerifySecrets    []string
 	HandshakeSecrets []string
 
-	section  string // its header
+	TLSCA, TLSCert, TLSKey string // files
+	TLSInsecure            bool
+	H2C                    bool
+
+	tls      *tls.Config // nil for the default
+	section  string      // its header
 	line     int
 	path     string // src_path with its leading slash
 	pathLine int

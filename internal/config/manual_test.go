@@ -38,7 +38,7 @@ func TestManual(t *testing.T) {
 	}
 }
 
-var keyLine = regexp.MustCompile(`(?m)^(?:\[(.*)\]|#?([a-z_]+) =(.*))$`)
+var keyLine = regexp.MustCompile(`(?m)^(?:\[(.*)\]|#?([a-z0-9_]+) =(.*))$`)
 
 // shown returns the keys of a text, active or commented out, with their values.
 func shown(t *testing.T, text string) map[string]string {

@@ -31,6 +31,8 @@ func (h *Hook) options(pace time.Duration) []repeater.RouteOption {
 	add(h.Concurrency > 0, func() repeater.RouteOption { return repeater.Concurrency(h.Concurrency) })
 	add(h.Strict, repeater.Strict)
 	add(h.KeepHost, repeater.KeepHost)
+	add(h.H2C, repeater.H2C)
+	add(h.tls != nil, func() repeater.RouteOption { return repeater.TLS(h.tls) })
 	add(h.Lane != "", func() repeater.RouteOption { return repeater.Lane(h.Lane) })
 	add(h.Dedupe != "", func() repeater.RouteOption { return repeater.Dedupe(h.Dedupe) })
 	add(h.Verify != "", func() repeater.RouteOption { return repeater.Verify(h.verifier()) })

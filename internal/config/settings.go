@@ -21,6 +21,9 @@ type Settings struct {
 	MaxHeader      int64
 	ReadTimeout    time.Duration
 	TrustedProxies []string
+	TLSCert        string // file
+	TLSKey         string
+	H2C            bool
 	AcceptMemory   int64
 
 	Backoff       time.Duration
@@ -28,12 +31,14 @@ type Settings struct {
 	Pace          time.Duration
 	PushTimeout   time.Duration
 	Timeouts      repeater.Timeouts
+	AllowTo       []string
 	QuickRetries  int
 	DeliverMemory int64
 	Bound         repeater.Bound
 	DeadLetterAge time.Duration
 
 	File            string
+	DiskFloor       int64
 	RedisHost       string
 	RedisPort       int
 	RedisDB         int
@@ -126,7 +131,10 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 	if client != nil {
 		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
 	} else {
-		opts = append(opts, repeater.WithFile(s.File))
+		opts = append(opts, repeater.WithFile(s.File), repeater.WithDiskFloor(s.DiskFloor))
+	}
+	if len(s.AllowTo) > 0 {
+		opts = append(opts, repeater.AllowTo(s.AllowTo...))
 	}
 	if len(s.Encrypt) > 0 {
 		opts = append(opts, repeater.Encrypt(s.Encrypt...))
