@@ -74,8 +74,8 @@ func inBubble(t *testing.T, play func(b *bubble), opts ...repeater.Option) {
 		b := &bubble{t: t, queue: memqueue.New(), opts: opts, start: time.Now()}
 		b.replies(func(sent) reply { return status(200) })
 		b.restart()
+		defer b.halt()
 		play(b)
-		b.halt()
 	})
 }
 

@@ -86,5 +86,29 @@ func (b *laneBudget) leave(l *lane) {
 	}
 }
 
+// need is how many bytes to reserve for a claim of n messages. A lane that does not know its
+// messages yet has to expect the largest; what it has met lets it expect less. A claim always
+// brings one message, so that a sudden large one may be taken beyond what was reserved.
+func (l *lane) need(n int) int64 {
+	most := l.w.r.cfg.maxMessage()
+	if l.largest > 0 && l.largest <= claimBytes {
+		most = min(max(leastNeed, 2*int64(n)*l.largest), claimBytes)
+	}
+	if q, ok := l.w.r.queue.(SizedQueue); ok {
+		_, waiting, _ := q.Size(l.name)
+		most = min(most, max(leastNeed, waiting))
+	}
+	return most
+}
+
+const leastNeed = 64 << 10
+
+// sized remembers how large messages are.
+func (l *lane) sized(messages []Claimed) {
+	for i := range messages {
+		l.largest = max(l.largest, int64(len(messages[i].Payload)), 1)
+	}
+}
+
 // allAttempts is how much of a worker's turns an attempt takes that is to be the only one.
 const allAttempts = 1 << 30

@@ -47,6 +47,7 @@ type lane struct {
 	settleAt  time.Time // not before, when the store has failed
 	reserved  int64     // of the memory budget, for the claim under way
 	inLine    bool      // for that
+	largest   int64     // message met so far; 0: none
 	barrier   bool      // nothing is claimed or attempted until all is settled
 	troubles  int       // of the store, in a row
 
@@ -72,6 +73,7 @@ type (
 	}
 	settledBatch struct {
 		batch []Settlement
+		token string // under which they were claimed
 		err   error
 	}
 )
@@ -150,7 +152,11 @@ func (l *lane) mayClaim(now time.Time, n int) bool {
 		}
 		return false
 	}
-	l.inLine = !l.w.memory.take(l, l.reserve())
+	need := l.need(n)
+	l.inLine = !l.w.memory.take(l, need)
+	if !l.inLine {
+		l.reserved = need
+	}
 	return !l.inLine
 }
 
@@ -256,15 +262,12 @@ func (l *lane) startAttempt(now time.Time) {
 	})
 }
 
-// reserve is how many bytes a claim may bring: a window's worth, or one message of any size.
-func (l *lane) reserve() int64 { return max(claimBytes, l.w.r.cfg.maxMessage()) }
-
 func (l *lane) startClaim(now time.Time, n int) {
 	l.claiming = true
 	if n > 0 {
-		l.more, l.reserved = false, l.reserve()
+		l.more = false
 	}
-	req := ClaimRequest{Lane: l.name, Token: l.token, Max: n, MaxBytes: claimBytes, TTL: claimTTL}
+	req := ClaimRequest{Lane: l.name, Token: l.token, Max: n, MaxBytes: min(l.reserved, claimBytes), TTL: claimTTL}
 	l.w.wg.Go(func() {
 		ctx, cancel := l.storeContext()
 		defer cancel()
@@ -280,7 +283,7 @@ func (l *lane) startSettle() {
 	l.w.wg.Go(func() {
 		ctx, cancel := l.storeContext()
 		defer cancel()
-		l.settled <- settledBatch{batch, l.w.r.queue.Settle(ctx, l.name, token, batch)}
+		l.settled <- settledBatch{batch, token, l.w.r.queue.Settle(ctx, l.name, token, batch)}
 	})
 }
 

@@ -38,6 +38,7 @@ func (l *lane) onClaimed(c claimed) {
 	if c.Wait > 0 {
 		l.more, l.notUntil = true, time.Now().Add(c.Wait)
 	}
+	l.sized(c.Messages)
 	l.buffer = append(l.buffer, c.Messages...)
 	l.bury(c.More)
 	if l.barrier || l.yield || c.Paused {
@@ -49,6 +50,8 @@ func (l *lane) onClaimed(c claimed) {
 func (l *lane) onSettled(s settledBatch) {
 	l.settling = false
 	switch {
+	case s.token != l.token:
+		return // taken over meanwhile: all of it is forgotten
 	case errors.Is(s.err, ErrStale):
 		l.takenOver()
 		return
@@ -85,7 +88,7 @@ func (l *lane) keepOne() {
 	keep := max(0, 1-l.inFlight)
 	for i := keep; i < len(l.buffer); i++ {
 		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
-		l.more = true
+		l.barrier = true // what a claim brings meanwhile lies behind it
 	}
 	l.dropBuffer(keep)
 }

@@ -14,6 +14,7 @@ import (
 // destination is where deliveries go. While it is down, connections are refused.
 type destination struct {
 	addr   string
+	path   string // that requests come for
 	ledger *ledger
 	unwell atomic.Int32        // so many attempts more are answered with 503
 	answer func(*http.Request) // before the 200; may take its time
@@ -22,7 +23,7 @@ type destination struct {
 
 func newDestination(t *testing.T, l *ledger) *destination {
 	t.Helper()
-	d := &destination{addr: proctest.Loopback(proctest.FreePort(t)), ledger: l}
+	d := &destination{path: "/hook", addr: proctest.Loopback(proctest.FreePort(t)), ledger: l}
 	t.Cleanup(d.down)
 	return d
 }
@@ -64,7 +65,7 @@ func (d *destination) receive(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case err != nil:
 			d.ledger.blame("id %s did not arrive as it was sent: %v", id, err)
-		case r.Method != http.MethodPost || r.URL.Path != "/hook":
+		case r.Method != http.MethodPost || r.URL.Path != d.path:
 			d.ledger.blame("id %s arrived as %s %s", id, r.Method, r.URL.Path)
 		case id == "" || notNumber != nil || attempt < 1:
 			d.ledger.blame("id %q arrived with attempt %q", id, r.Header.Get("Repeater-Attempt"))
