@@ -41,7 +41,10 @@ func (l *lane) onClaimed(c claimed) {
 	l.sized(c.Messages)
 	l.buffer = append(l.buffer, c.Messages...)
 	l.bury(c.More)
-	if l.barrier || l.yield || c.Paused {
+	if c.Paused && len(l.buffer) > 0 {
+		l.barrier = true
+	}
+	if l.barrier || l.yield {
 		l.giveBack()
 	}
 	l.lift()
