@@ -52,7 +52,7 @@ func fullDisk(t *testing.T, room uint64) {
 	p = s.start(t)
 	l.settle(t, patience)
 	p.stop(t)
-	p.quiet(t)
+	p.quiet(t, l)
 	s.empty(t, repeater.WithFile(s.file()))
 	t.Logf("disk full: %s", l.figures())
 }

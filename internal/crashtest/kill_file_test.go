@@ -46,16 +46,18 @@ func TestKillFileStore(t *testing.T) {
 			t.Fatal("the process ended before it was killed")
 		}
 		p.Kill()
-		p.quiet(t)
+		p.quiet(t, l)
 	}
 	dest.unwell.Store(0)
 	dest.up(t)
 	p := s.start(t)
 	restarts = append(restarts, p.serving(t, l))
 	senders.stop()
+	l.await(patience, func() bool { return l.owed == 0 })
+	p.suspects(l)
 	l.settle(t, patience)
 	p.stop(t)
-	p.quiet(t)
+	p.quiet(t, l)
 	s.empty(t, repeater.WithFile(s.file()))
 	slices.Sort(restarts)
 	t.Logf("file store: kills %d, %s, restart median %v, longest %v",

@@ -50,6 +50,7 @@ func TestKillRedisStore(t *testing.T) {
 		} else {
 			programs++
 			p.Kill()
+			p.suspects(l)
 			p = s.start(t)
 		}
 	}
@@ -57,6 +58,8 @@ func TestKillRedisStore(t *testing.T) {
 	dest.up(t)
 	p.serving(t, l)
 	senders.stop()
+	l.await(patience, func() bool { return l.owed == 0 })
+	p.suspects(l)
 	l.settle(t, 2*patience)
 	p.stop(t)
 	s.empty(t, repeater.WithRedis(server.Client(t)))

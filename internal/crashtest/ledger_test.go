@@ -16,6 +16,7 @@ type ledger struct {
 	order    []string // ids as they first arrived
 	ids      map[letter]string
 	attempts map[string][]int // of each arrival
+	suspect  map[string]bool  // ids that are tried out of their order, see process.suspects
 
 	owed     int // promised and not arrived
 	repeated int // arrivals of what had arrived before
@@ -27,7 +28,7 @@ type ledger struct {
 func newLedger() *ledger {
 	l := &ledger{
 		promised: make(map[string]letter), arrived: make(map[string]letter),
-		ids: make(map[letter]string), attempts: make(map[string][]int),
+		ids: make(map[letter]string), attempts: make(map[string][]int), suspect: make(map[string]bool),
 	}
 	l.changed.L = &l.mu
 	return l

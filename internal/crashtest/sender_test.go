@@ -94,6 +94,6 @@ func send(c *http.Client, url string, what letter, l *ledger) bool {
 func (l *ledger) figures() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("acknowledged %d, lost %d, repeated %d, answered 503 %d, unanswered %d",
-		len(l.promised), l.owed, l.repeated, l.refused, l.cut)
+	return fmt.Sprintf("acknowledged %d, lost %d, repeated %d, tried apart %d, answered 503 %d, unanswered %d",
+		len(l.promised), l.owed, l.repeated, len(l.suspect), l.refused, l.cut)
 }

@@ -45,7 +45,7 @@ func TestSecondProcessOnOneFile(t *testing.T) {
 	s.sendSome(t, l, 5, 5)
 	l.settle(t, patience)
 	first.stop(t)
-	first.quiet(t)
+	first.quiet(t, l)
 	l.allOnce(t)
 	s.empty(t, repeater.WithFile(s.file()))
 }
@@ -69,7 +69,7 @@ func TestDrainOnSIGTERM(t *testing.T) {
 	if code := p.Code(t); code != 0 {
 		t.Errorf("the process exited with %d, want 0", code)
 	}
-	p.quiet(t)
+	p.quiet(t, l)
 	if n := l.count(l.arrivals); n != 1 {
 		t.Errorf("%d requests were delivered by the end, want the one in flight", n)
 	}
