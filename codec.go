@@ -42,7 +42,10 @@ const codecVersion = 1
 
 const flagTLS = 1
 
-const maxHeaderHint = 64
+const (
+	maxHeaderHint = 64
+	addedHeaders  = 8 // by which an attempt makes the headers grow
+)
 
 // Encode never returns an error.
 func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
@@ -82,14 +85,7 @@ func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
 		RemoteAddr: rd.String(),
 		TLS:        flags&flagTLS != 0,
 	}
-	// A lying count costs little: the map is made for a sane number, and nothing is
-	// read after what is malformed.
-	n := rd.Count()
-	r.Header = make(http.Header, min(n, maxHeaderHint))
-	for i := 0; i < n && rd.Err() == nil; i++ {
-		name := rd.String()
-		r.Header[name] = readValues(rd)
-	}
+	r.Header = readHeader(rd)
 	r.Body = rd.Rest()
 	if err := rd.Err(); err != nil {
 		return nil, fmt.Errorf("message %v: %w", key, err)
@@ -97,13 +93,20 @@ func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
 	return r, nil
 }
 
-func readValues(rd *bin.Reader) []string {
+// readHeader has all values share one array. A lying count costs little: room is made
+// for a sane number, and nothing is read after what is malformed.
+func readHeader(rd *bin.Reader) http.Header {
 	n := rd.Count()
-	var values []string
+	h := make(http.Header, min(n, maxHeaderHint)+addedHeaders)
+	all := make([]string, 0, min(n, maxHeaderHint))
 	for i := 0; i < n && rd.Err() == nil; i++ {
-		values = append(values, rd.String())
+		name, first := rd.String(), len(all)
+		for count := rd.Count(); count > 0 && rd.Err() == nil; count-- {
+			all = append(all, rd.String())
+		}
+		h[name] = all[first:len(all):len(all)]
 	}
-	return values
+	return h
 }
 
 // encodedSize is an upper bound, so that Encode allocates once.

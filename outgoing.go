@@ -77,7 +77,7 @@ func (*storedBody) Close() error { return nil }
 // setHeaders adds what is ours; the values share one array.
 func setHeaders(req *http.Request, rt *route, dest destination, m Claimed, in *Request) {
 	h := req.Header
-	values := make([]string, 0, 8)
+	values := make([]string, 0, addedHeaders)
 	set := func(name, value string) {
 		n := len(values)
 		values = append(values, value)
