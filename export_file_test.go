@@ -35,3 +35,6 @@ func NewFileQueueWith(path string, s FileSetup) *FileQueue {
 
 // DiskFree is what the file store knows of a disk.
 var DiskFree = diskFree
+
+// StillThere is asked after each opening of the file.
+var StillThere = stillThere

@@ -11,6 +11,11 @@ import (
 // Each is fsynced before its request is answered. A file serves one
 // process at a time: [Repeater.Run] of a second one fails with [ErrLocked].
 // It is the default, with "repeater.db" in the working directory.
+//
+// The file does not shrink while it is open: it keeps the size of the largest
+// backlog, and fills the free pages again. One of 64 MiB or more of which
+// over three quarters are free is compacted when it is opened, unless more than 1 GiB is left
+// in it. A full disk refuses requests and still delivers (see [WithDiskFloor]).
 func WithFile(path string) Option {
 	return func(c *config) {
 		if path == "" {

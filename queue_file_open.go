@@ -28,11 +28,15 @@ func (q *fileQueue) open() error {
 	case done:
 		return nil
 	}
-	db, err := openBolt(q.path, os.O_CREATE)
+	path := realPath(q.path)
+	db, err := openBolt(path, os.O_CREATE)
 	if err != nil {
 		return err
 	}
-	if err := q.load(db); err != nil {
+	if db, err = q.compact(db, path); err == nil {
+		err = q.load(db)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("open store %s: %w", q.path, err), db.Close())
 	}
 	q.committer.start(q)
@@ -61,8 +65,10 @@ func openBolt(path string, flag int) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	// A new file's name must survive a power loss, too.
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err = stillThere(file, path); err == nil {
+		err = syncDir(filepath.Dir(path)) // a new file's name must survive a power loss, too
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
 	}
 	return db, nil

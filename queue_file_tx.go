@@ -60,7 +60,7 @@ func (c *committer) transact(ops []*queuedOp) (*fileTx, error) {
 	if err := t.finish(c.number); err != nil {
 		return t, err
 	}
-	return t, c.q.commitTx(tx)
+	return t, c.q.commit(tx)
 }
 
 func (t *fileTx) bucket(name []byte) *bbolt.Bucket {
