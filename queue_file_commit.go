@@ -63,6 +63,7 @@ const (
 // transaction is being synced, the next one fills.
 type committer struct {
 	q      *fileQueue
+	arena  []byte // for the values of the next transaction
 	number uint64 // of the last transaction, never used again (see commitRecord)
 
 	chunks   int       // of the reserve

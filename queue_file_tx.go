@@ -37,12 +37,17 @@ func (e *opError) Unwrap() error { return e.error }
 
 // transact applies operations and commits them, unless they change nothing.
 func (c *committer) transact(ops []*queuedOp) (*fileTx, error) {
-	t := &fileTx{q: c.q, lanes: make(map[*fileLane]*laneTx)}
+	t := &fileTx{q: c.q, lanes: make(map[*fileLane]*laneTx), arena: c.arena[:0]}
 	tx, err := c.q.begin()
 	if err != nil {
 		return t, err
 	}
-	defer func() { _ = tx.Rollback() }() // what is not committed
+	defer func() {
+		_ = tx.Rollback() // what is not committed
+		if cap(t.arena) <= mostArena {
+			c.arena = t.arena // nobody reads from it any more
+		}
+	}()
 	t.tx = tx
 	for i, op := range ops {
 		op.refused = nil
@@ -128,10 +133,15 @@ func (t *fileTx) delete(bucket, key []byte) error {
 	return t.bucket(bucket).Delete(key)
 }
 
+const (
+	leastArena = 256 << 10
+	mostArena  = 1 << 20 // that is kept for the next transaction
+)
+
 // payload copies p behind what is there, so that small payloads need no allocation of their own.
 func (t *fileTx) payload(p []byte, lane uint32) []byte {
 	if cap(t.arena)-len(t.arena) < len(p)+payloadTail {
-		t.arena = make([]byte, 0, max(256<<10, len(p)+payloadTail))
+		t.arena = make([]byte, 0, max(leastArena, len(p)+payloadTail))
 	}
 	start := len(t.arena)
 	t.arena = appendPayload(t.arena, p, lane)

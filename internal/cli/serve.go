@@ -22,6 +22,7 @@ import (
 
 // serve runs until a signal or a failure ends it, and returns the exit status.
 func serve(s *config.Settings, stderr io.Writer) int {
+	tuneGC()
 	log := newLogger(s, stderr)
 	ctx := untilSignal()
 
