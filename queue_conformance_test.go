@@ -63,6 +63,7 @@ func fileHarness(*testing.T) queuetest.Harness {
 	}
 	return queuetest.Harness{
 		Bubble: true,
+		Plays:  2,
 		Open: func(t *testing.T) repeater.Queue {
 			return openFile(t, filepath.Join(t.TempDir(), "repeater.db"))
 		},
@@ -71,8 +72,7 @@ func fileHarness(*testing.T) queuetest.Harness {
 		},
 		// What another process finds is what has been written to the file by now.
 		Crash: func(t *testing.T, q repeater.Queue) repeater.Queue {
-			time.Sleep(time.Second) // what is in hand is noted a moment later
-			synctest.Wait()         // for no write to be half done
+			synctest.Wait() // for no write to be half done
 			left := read(t, q.(*fileStore).path)
 			return openFile(t, write(t, filepath.Join(t.TempDir(), "left.db"), left))
 		},
@@ -171,6 +171,7 @@ func miniredisHarness(*testing.T) queuetest.Harness {
 		}
 		return store.again(t)
 	}
+	h.Plays = 3
 	h.Clock = func(q repeater.Queue) queuetest.Clock { return q.(*sharedStore).clock }
 	return h
 }

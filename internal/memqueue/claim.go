@@ -16,7 +16,7 @@ func (q *Queue) Claim(ctx context.Context, c repeater.ClaimRequest) (repeater.Cl
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l, now := q.lane(c.Lane), time.Now()
+	l, now := q.lane(c.Lane), q.now()
 	switch {
 	case c.Token != l.token && c.Token != "":
 		return repeater.Claim{}, fmt.Errorf("claim %s: %w", c.Lane, repeater.ErrStale)
@@ -73,7 +73,7 @@ func (q *Queue) Settle(ctx context.Context, lane, token string, s []repeater.Set
 	for _, one := range s {
 		if m := l.claimed[one.Key]; m != nil {
 			m.lost = 0
-			q.settle(l, m, one, time.Now())
+			q.settle(l, m, one, q.now())
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ func (q *Queue) Payload(ctx context.Context, lane string, key repeater.Key) ([]b
 }
 
 func (q *Queue) Replay(ctx context.Context, lane string, keys []repeater.Key) (int, error) {
-	return q.exhume(ctx, lane, keys, func(m *message) { q.lane(lane).enqueue(m, time.Now()) })
+	return q.exhume(ctx, lane, keys, func(m *message) { q.lane(lane).enqueue(m, q.now()) })
 }
 
 func (q *Queue) Drop(ctx context.Context, lane string, keys []repeater.Key) (int, error) {
@@ -109,7 +109,7 @@ func (q *Queue) Prune(ctx context.Context, lane string, older time.Duration, max
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l, n := q.lane(lane), 0
-	for n < len(l.dead) && n < max && time.Since(l.dead[n].died) > older {
+	for n < len(l.dead) && n < max && q.now().Sub(l.dead[n].died) > older {
 		delete(q.stored, l.dead[n].key)
 		n++
 	}

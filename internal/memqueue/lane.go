@@ -11,6 +11,7 @@ import (
 // lane holds each of its messages in exactly one of ready, due, held, claimed and dead.
 type lane struct {
 	name    string
+	since   time.Time                 // it was first heard of
 	ready   []*message                // by place
 	due     []*message                // by time: retries on schedules of their own
 	held    map[string][]*message     // by order key, behind the one that is elsewhere
@@ -32,14 +33,12 @@ type lane struct {
 	pausedFor          time.Duration // in all, before pausedAt
 }
 
-var epoch = time.Now()
-
 // clock tells the time, but stands still while an operator has paused the lane.
 func (l *lane) clock(now time.Time) time.Duration {
 	if l.paused {
 		now = l.pausedAt
 	}
-	return now.Sub(epoch) - l.pausedFor
+	return now.Sub(l.since) - l.pausedFor
 }
 
 func (l *lane) full(b repeater.Bound) bool {

@@ -19,6 +19,8 @@ import (
 
 // Queue is the store. One mutex makes each method one step.
 type Queue struct {
+	now func() time.Time
+
 	mu     sync.Mutex
 	lanes  map[string]*lane
 	stored map[repeater.Key]*message // waiting or dead
@@ -30,8 +32,12 @@ type Queue struct {
 var _ repeater.SizedQueue = (*Queue)(nil)
 
 // New returns an empty store.
-func New() *Queue {
+func New() *Queue { return NewAt(time.Now) }
+
+// NewAt returns an empty store that has its time from now.
+func NewAt(now func() time.Time) *Queue {
 	return &Queue{
+		now:    now,
 		lanes:  make(map[string]*lane),
 		stored: make(map[repeater.Key]*message),
 		marks:  make(map[string]mark),
@@ -82,7 +88,7 @@ func (q *Queue) Push(ctx context.Context, b repeater.Batch) (string, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := time.Now()
+	now := q.now()
 	if m := q.marks[b.Dedupe]; now.Before(m.until) {
 		return m.id, nil
 	}
@@ -142,7 +148,7 @@ func (q *Queue) forgetMarks(now time.Time) {
 func (q *Queue) lane(name string) *lane {
 	l := q.lanes[name]
 	if l == nil {
-		l = &lane{name: name, held: make(map[string][]*message), claimed: make(map[repeater.Key]*message)}
+		l = &lane{name: name, since: q.now(), held: make(map[string][]*message), claimed: make(map[repeater.Key]*message)}
 		q.lanes[name] = l
 	}
 	return l
@@ -168,7 +174,7 @@ func (q *Queue) Lanes(ctx context.Context, after string, max int) ([]repeater.La
 	for _, name := range slices.Sorted(maps.Keys(q.lanes)) {
 		l := q.lanes[name]
 		if name > after && len(infos) < max && (l.waiting > 0 || len(l.dead) > 0 || l.paused) {
-			infos = append(infos, l.info(time.Now()))
+			infos = append(infos, l.info(q.now()))
 		}
 	}
 	return infos, nil
@@ -180,7 +186,7 @@ func (q *Queue) Steer(ctx context.Context, lane string, order repeater.LaneOrder
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l, now := q.lane(lane), time.Now()
+	l, now := q.lane(lane), q.now()
 	switch order {
 	case repeater.LanePause:
 		if !l.paused {

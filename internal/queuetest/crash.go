@@ -126,6 +126,7 @@ func crashLost(s *suite) {
 		c := s.takeBriefly("a", 2)
 		s.wantIDs(c, "1", "2")
 		s.wantLost(c, i, i)
+		s.clock.Sleep(s.tick) // a store may note what is in hand a moment later
 		s.crash()
 	}
 	c := s.take("a", 10)
@@ -140,11 +141,13 @@ func crashNotLost(s *suite) {
 	s.fill("a", "1", "2", "3")
 	c := s.takeBriefly("a", 3)
 	s.settle("a", c.Token, released("1"), held("2", 0))
+	s.clock.Sleep(s.tick)
 	s.crash()
 	s.wantLost(s.takeBriefly("a", 10), 0, 0, 1)
 	s.clock.Sleep(2 * s.tick)
 	c = s.takeBriefly("a", 10)
 	s.release("a", c.Token)
+	s.clock.Sleep(s.tick)
 	s.crash()
 	s.wantLost(s.take("a", 10), 0, 0, 0)
 }

@@ -58,6 +58,7 @@ func loadLanes(s *suite) {
 // torture is pushers and claimers of a few lanes, and what has been delivered.
 type torture struct {
 	*suite
+	queues        [2]repeater.Queue // of two processes, where the store serves several
 	pushers, each int
 	lanes         []string
 	pushed        chan struct{} // closed when all is pushed
@@ -67,16 +68,19 @@ type torture struct {
 
 func loadTorture(s *suite) {
 	r := &torture{
-		suite: s, pushers: 4, each: 60, lanes: words("a b c"),
+		suite: s, queues: [2]repeater.Queue{s.Queue, s.Queue}, pushers: 4, each: 60, lanes: words("a b c"),
 		pushed: make(chan struct{}), delivered: make(map[string][]string),
+	}
+	if s.h.Join != nil {
+		r.queues[1] = s.h.Join(s.T, s.Queue)
 	}
 	var pushing, claiming sync.WaitGroup
 	for p := range r.pushers {
-		pushing.Go(func() { r.pusher(p) })
+		pushing.Go(func() { r.pusher(r.queues[p%2], p) })
 	}
 	for _, lane := range r.lanes {
 		for i := range 2 {
-			claiming.Go(func() { r.claimer(lane, i) })
+			claiming.Go(func() { r.claimer(r.queues[i], lane, i) })
 		}
 	}
 	pushing.Wait()
@@ -93,12 +97,12 @@ func loadTorture(s *suite) {
 
 // pusher pushes its messages to all lanes, one after the other, and now and then twice
 // where a delivery may have come between.
-func (r *torture) pusher(p int) {
+func (r *torture) pusher(q repeater.Queue, p int) {
 	for i := range r.each {
 		b := batch(fmt.Sprintf("%d-%04d", p, i), r.lanes...)
-		_, err := r.Push(r.Context(), b)
+		_, err := q.Push(r.Context(), b)
 		if r.h.Remembers && i%5 == 0 && err == nil {
-			_, err = r.Push(r.Context(), b)
+			_, err = q.Push(r.Context(), b)
 		}
 		if err != nil {
 			r.Errorf("Push: %v", err)
@@ -108,17 +112,17 @@ func (r *torture) pusher(p int) {
 }
 
 // claimer takes its lane again and again from its rival, until there is nothing left.
-func (r *torture) claimer(lane string, n int) {
+func (r *torture) claimer(q repeater.Queue, lane string, n int) {
 	for round := n; !r.Failed(); round++ {
 		pushed := isClosed(r.pushed)
-		c, err := r.Claim(r.Context(), repeater.ClaimRequest{Lane: lane, Max: 1 + round%7, TTL: r.forever()})
+		c, err := q.Claim(r.Context(), repeater.ClaimRequest{Lane: lane, Max: 1 + round%7, TTL: r.forever()})
 		switch {
 		case errors.Is(err, repeater.ErrBusy):
 		case err != nil:
 			r.Errorf("Claim: %v", err)
 			return
 		default:
-			r.work(lane, c, round)
+			r.work(q, lane, c, round)
 			if pushed && len(c.Messages) == 0 {
 				return
 			}
@@ -137,7 +141,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // work delivers what was claimed up to some point, so that order can be told, and gives back the rest.
-func (r *torture) work(lane string, c repeater.Claim, round int) {
+func (r *torture) work(q repeater.Queue, lane string, c repeater.Claim, round int) {
 	n := len(c.Messages) - min(round%3, len(c.Messages))
 	settlements := all(c.Messages[:n], repeater.SettleDelivered)
 	if round%2 == 0 && n < len(c.Messages) {
@@ -148,11 +152,11 @@ func (r *torture) work(lane string, c repeater.Claim, round int) {
 	r.delivered[lane] = append(r.delivered[lane], ids(c.Messages[:n])...)
 	r.mu.Unlock()
 	for range 1 + round%2 { // the second time it is passed over
-		if err := r.Settle(r.Context(), lane, c.Token, settlements); err != nil {
+		if err := q.Settle(r.Context(), lane, c.Token, settlements); err != nil {
 			r.Errorf("Settle: %v", err)
 		}
 	}
-	if err := r.Release(r.Context(), lane, c.Token); err != nil {
+	if err := q.Release(r.Context(), lane, c.Token); err != nil {
 		r.Errorf("Release: %v", err)
 	}
 }

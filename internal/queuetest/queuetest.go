@@ -6,7 +6,6 @@
 package queuetest
 
 import (
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,8 +45,9 @@ type Harness struct {
 	// knows for a minute which keys were delivered.
 	Remembers bool
 
-	// Only names the groups of tests to run, for a store that is not yet ready for all.
-	Only []string
+	// Plays is how often the store and the model, internal/memqueue, are asked the
+	// same at random. It takes a Bubble or a Clock.
+	Plays int
 }
 
 // Clock is a store's clock.
@@ -66,6 +66,7 @@ const (
 	join
 	damage
 	memory
+	plays
 	realTime
 )
 
@@ -81,6 +82,8 @@ func (h *Harness) has(n need) bool {
 		return h.Damage != nil
 	case memory:
 		return h.Remembers
+	case plays:
+		return h.Plays > 0
 	}
 	return true
 }
@@ -122,14 +125,12 @@ var groups = []struct {
 	{"Crash", crashTests},
 	{"Shared", sharedTests},
 	{"Load", loadTests},
+	{"Model", modelTests},
 }
 
 // Run runs each test on a store of its own.
 func Run(t *testing.T, h Harness) {
 	for _, g := range groups {
-		if h.Only != nil && !slices.Contains(h.Only, g.name) {
-			continue
-		}
 		t.Run(g.name, func(t *testing.T) {
 			for _, tt := range g.tests {
 				if !h.has(tt.need) {

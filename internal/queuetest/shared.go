@@ -14,6 +14,7 @@ var sharedTests = []test{
 	{"one process at a time works a lane", join, sharedBusy},
 	{"another takes a lane over, and the late one changes nothing", join, sharedTakeOver},
 	{"order, pauses and failures hold across processes", join, sharedState},
+	{"keys, marks and bounds hold across processes", join, sharedPush},
 	{"an operator's order reaches the process that works the lane", join, sharedSteer},
 	{"before Announce Claim hands out messages of all routes", join, sharedUnannounced},
 	{"after Announce Claim hands out only messages of those routes", join, sharedAnnounced},
@@ -104,6 +105,18 @@ func sharedState(s *suite) {
 	o.wantRefusals("a", c.Token, 1)
 	o.wantIDs(o.await("a", c.Token, 10), "1", "2", "3", "4", "5")
 	o.wantDue(settled, 20*s.tick)
+}
+
+func sharedPush(s *suite) {
+	o := s.other()
+	s.push(marked("1", "m", s.forever(), "a"))
+	o.pushAs("1", marked("2", "m", s.forever(), "a"))
+	o.fill("a", "1", "3")
+	s.wantFull(bounded(2, 0, batch("4", "a")))
+	o.wantFull(bounded(2, 0, batch("4", "a")))
+	s.wantDrained("a", "1", "3")
+	o.fill("a", "3") // delivered by another
+	s.wantNoLanes()
 }
 
 func sharedSteer(s *suite) {

@@ -1,0 +1,283 @@
+package queuetest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/memqueue"
+)
+
+var modelTests = []test{
+	{"does as the model does, whatever it is asked", plays, modelPlays},
+}
+
+// play asks a store and the model the same at random, and compares the answers.
+type play struct {
+	*suite
+	model  repeater.Queue
+	rand   *rand.Rand
+	lanes  []string
+	pushed int
+	last   repeater.Batch
+	tokens map[string][2]string // of a lane, in the store and in the model
+	hands  map[string][]repeater.Key
+	own    map[repeater.Key]bool // retried on a schedule of its own, where places are nobody's business
+	log    []string
+}
+
+func modelPlays(s *suite) {
+	model := memqueue.NewAt(s.clock.Now)
+	for seed := range s.h.Plays {
+		p := &play{
+			suite: s, model: model, rand: rand.New(rand.NewPCG(uint64(seed), 0)),
+			tokens: make(map[string][2]string), hands: make(map[string][]repeater.Key), own: make(map[repeater.Key]bool),
+		}
+		for _, lane := range words("a b c") {
+			p.lanes = append(p.lanes, fmt.Sprintf("%s%03d", lane, seed))
+		}
+		for range 400 {
+			p.step()
+			p.compareLanes()
+		}
+		p.releaseAll()
+	}
+}
+
+// moment is some ticks, and a little, so that nothing happens just when another thing does.
+func (p *play) moment(ticks int) time.Duration {
+	return time.Duration(p.rand.IntN(ticks))*p.tick + 7*grain
+}
+
+func (p *play) lane() string { return p.lanes[p.rand.IntN(len(p.lanes))] }
+
+// one picks a string.
+func (p *play) one(of ...string) string { return of[p.rand.IntN(len(of))] }
+
+func (p *play) step() {
+	switch n := p.rand.IntN(100); {
+	case n < 25:
+		p.push()
+	case n < 50:
+		p.claim(p.lane())
+	case n < 75:
+		p.settle(p.lane())
+	case n < 79:
+		p.release(p.lane())
+	case n < 84:
+		p.steer(p.lane(), repeater.LaneOrder(p.rand.IntN(4)))
+	case n < 86:
+		p.steer(p.lane(), repeater.LaneResume) // more often than the rest
+	case n < 92:
+		p.letters(p.lane())
+	case n == 92 && p.h.Restart != nil:
+		p.end()
+	case n == 93 && p.h.Crash != nil:
+		p.die()
+	default:
+		d := time.Duration(p.rand.IntN(8)) * p.tick
+		p.note("sleep %v", d)
+		p.clock.Sleep(d)
+	}
+}
+
+func (p *play) note(format string, args ...any) { p.log = append(p.log, fmt.Sprintf(format, args...)) }
+
+// same compares two answers.
+func (p *play) same(doing string, store, model any, storeErr, modelErr error) {
+	p.Helper()
+	diff := cmp.Diff(model, store, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b time.Duration) bool { return (a - b).Abs() <= grain }),
+		cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() <= grain }))
+	if diff == "" && kind(storeErr) == kind(modelErr) {
+		return
+	}
+	p.Fatalf("after\n\t%s\n%s: error is %v, the model's %v (-model +store):\n%s",
+		strings.Join(p.log[max(0, len(p.log)-60):], "\n\t"), doing, storeErr, modelErr, diff)
+}
+
+// kind is what an error tells its caller to decide upon.
+func kind(err error) string {
+	for _, known := range []error{repeater.ErrBusy, repeater.ErrStale, repeater.ErrFull, repeater.ErrNotFound} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return fmt.Sprint(err)
+}
+
+func (p *play) push() {
+	b := repeater.Batch{ID: fmt.Sprintf("%s-%d", p.lanes[0], p.pushed), Route: "route", Received: received}
+	p.pushed++
+	for i := range 1 + p.rand.IntN(3) {
+		b.Messages = append(b.Messages, repeater.Message{
+			Dest: i, Lane: p.lane(), OrderKey: p.one("", "", "j", "k"), Payload: make([]byte, p.rand.IntN(50)),
+		})
+	}
+	if p.rand.IntN(4) == 0 {
+		b.Dedupe, b.DedupeFor = p.one("m", "n"), p.moment(10)
+	}
+	if p.rand.IntN(4) == 0 {
+		b.Bound = repeater.Bound{Messages: p.rand.IntN(20), Bytes: p.rand.Int64N(400)}
+	}
+	if p.rand.IntN(8) == 0 && p.stored(p.last) {
+		b = p.last
+	}
+	p.last = b
+	p.note("push %+v", b)
+	got, err := p.Push(p.Context(), b)
+	want, wantErr := p.model.Push(p.Context(), b)
+	p.same("Push", got, want, err, wantErr)
+}
+
+// stored tells whether all of a batch is stored still: what is delivered some stores remember.
+func (p *play) stored(b repeater.Batch) bool {
+	for _, m := range b.Messages {
+		if _, err := p.model.Payload(p.Context(), m.Lane, repeater.Key{ID: b.ID, Dest: m.Dest}); err != nil {
+			return false
+		}
+	}
+	return len(b.Messages) > 0
+}
+
+func (p *play) claim(lane string) {
+	c := repeater.ClaimRequest{Lane: lane, Max: 1 + p.rand.IntN(6), TTL: p.moment(12)}
+	tokens := p.tokens[lane]
+	if p.rand.IntN(5) == 0 {
+		tokens = [2]string{}
+	}
+	p.note("claim %+v with %q", c, tokens)
+	c.Token = tokens[0]
+	got, err := p.Claim(p.Context(), c)
+	c.Token = tokens[1]
+	want, wantErr := p.model.Claim(p.Context(), c)
+	tokens = [2]string{got.Token, want.Token}
+	if got.Token != "" {
+		got.Token = want.Token
+	}
+	for _, c := range []*repeater.Claim{&got, &want} {
+		if c.Paused || c.More {
+			c.Wait = 0 // says nothing
+		}
+		c.Refusals = max(c.Refusals, -1) // forgiven is forgiven
+	}
+	p.same("Claim", got, want, err, wantErr)
+	if err == nil {
+		if tokens != p.tokens[lane] {
+			p.hands[lane] = nil
+		}
+		p.tokens[lane] = tokens
+		for _, m := range want.Messages {
+			p.hands[lane] = append(p.hands[lane], m.Key)
+		}
+	}
+}
+
+// settle settles some of what is in hand, or was.
+func (p *play) settle(lane string) {
+	hand := p.hands[lane]
+	p.rand.Shuffle(len(hand), func(i, j int) { hand[i], hand[j] = hand[j], hand[i] })
+	var settlements []repeater.Settlement
+	for _, k := range hand[:p.rand.IntN(len(hand)+1)] {
+		one := repeater.Settlement{Key: k, Kind: repeater.SettleKind(p.rand.IntN(4)), After: p.moment(6), Attempt: attempt(p.rand.IntN(50))}
+		one.Hold = p.rand.IntN(2) == 0 && !p.own[k]
+		one.Refused = p.rand.IntN(2) == 0
+		one.Attempt.Silent = p.rand.IntN(2) == 0
+		if p.rand.IntN(4) == 0 {
+			one.After = 0
+		}
+		if one.Kind == repeater.SettleRetry && !one.Hold {
+			p.own[k] = true
+		}
+		settlements = append(settlements, one)
+	}
+	p.note("settle %s %+v", lane, settlements)
+	tokens := p.tokens[lane]
+	err := p.Settle(p.Context(), lane, tokens[0], settlements)
+	wantErr := p.model.Settle(p.Context(), lane, tokens[1], settlements)
+	p.same("Settle", nil, nil, err, wantErr)
+}
+
+func (p *play) release(lane string) {
+	p.note("release %s", lane)
+	tokens := p.tokens[lane]
+	p.same("Release", nil, nil, p.Release(p.Context(), lane, tokens[0]), p.model.Release(p.Context(), lane, tokens[1]))
+}
+
+func (p *play) steer(lane string, order repeater.LaneOrder) {
+	p.note("steer %s %d", lane, order)
+	p.same("Steer", nil, nil, p.Steer(p.Context(), lane, order), p.model.Steer(p.Context(), lane, order))
+}
+
+func (p *play) releaseAll() {
+	for _, lane := range p.lanes {
+		p.release(lane)
+	}
+}
+
+// end lets the process end well, and another begin.
+func (p *play) end() {
+	p.releaseAll()
+	p.note("restart")
+	p.restart()
+}
+
+// die lets the process die, and its claims with it.
+func (p *play) die() {
+	p.clock.Sleep(p.tick)
+	p.note("crash")
+	p.crash()
+	p.clock.Sleep(13 * p.tick) // longer than any claim
+	clear(p.tokens)
+	clear(p.hands)
+}
+
+// letters does something with the dead of a lane.
+func (p *play) letters(lane string) {
+	got, next, err := p.Dead(p.Context(), lane, "", 1000)
+	want, wantNext, wantErr := p.model.Dead(p.Context(), lane, "", 1000)
+	p.same("Dead", got, want, err, wantErr)
+	p.same("Dead's cursor", next, wantNext, nil, nil)
+	var some []repeater.Key
+	for _, l := range want {
+		if p.rand.IntN(3) == 0 {
+			some = append(some, l.Key)
+			delete(p.own, l.Key)
+		}
+	}
+	slices.Reverse(some)
+	var n, wantN int
+	switch p.rand.IntN(3) {
+	case 0:
+		p.note("replay %v", some)
+		n, err = p.Replay(p.Context(), lane, some)
+		wantN, wantErr = p.model.Replay(p.Context(), lane, some)
+	case 1:
+		p.note("drop %v", some)
+		n, err = p.Drop(p.Context(), lane, some)
+		wantN, wantErr = p.model.Drop(p.Context(), lane, some)
+	default:
+		older, max := p.moment(20), p.rand.IntN(3)
+		p.note("prune %s %v %d", lane, older, max)
+		n, err = p.Prune(p.Context(), lane, older, max)
+		wantN, wantErr = p.model.Prune(p.Context(), lane, older, max)
+	}
+	p.same("letters put back or gone", n, wantN, err, wantErr)
+}
+
+func (p *play) compareLanes() {
+	got, err := p.Lanes(p.Context(), "", 1000)
+	want, wantErr := p.model.Lanes(p.Context(), "", 1000)
+	for _, infos := range [][]repeater.LaneInfo{got, want} {
+		for i := range infos {
+			infos[i].Refusals = max(infos[i].Refusals, -1)
+		}
+	}
+	p.same("Lanes", got, want, err, wantErr)
+}
