@@ -52,23 +52,23 @@ func (c *card) encode() []byte {
 	b := make([]byte, 5, 96+len(c.key.ID)+len(c.route)+len(c.orderKey)+len(c.reason)+len(c.answer))
 	b[0] = cardVersion
 	b = bin.AppendString(b, c.key.ID)
-	b = bin.AppendUint(b, uint64(c.key.Dest))
+	b = bin.AppendSize(b, c.key.Dest)
 	b = bin.AppendUint(b, c.seq)
 	b = bin.AppendString(b, c.route)
 	b = bin.AppendString(b, c.orderKey)
 	b = appendTime(b, c.received)
-	b = bin.AppendUint(b, uint64(c.size))
+	b = bin.AppendSize(b, c.size)
 	b = bin.AppendInt(b, int64(c.since))
-	b = bin.AppendUint(b, uint64(c.attempts))
-	b = bin.AppendUint(b, uint64(c.silent))
+	b = bin.AppendSize(b, c.attempts)
+	b = bin.AppendSize(b, c.silent)
 	b = appendTime(b, c.died)
 	b = bin.AppendString(b, c.reason)
 	b = bin.AppendString(b, c.answer)
-	b = bin.AppendUint(b, uint64(len(c.history)))
+	b = bin.AppendSize(b, len(c.history))
 	for _, a := range c.history {
 		b = appendTime(b, a.At)
 		b = bin.AppendInt(b, int64(a.Took))
-		b = bin.AppendUint(b, uint64(a.Status))
+		b = bin.AppendSize(b, a.Status)
 		b = bin.AppendString(b, a.Error)
 		b = bin.AppendUint(b, flag(a.Silent))
 	}
@@ -82,22 +82,22 @@ func decodeCard(b []byte) (card, error) {
 	}
 	r := bin.NewReader(b[5:])
 	c := card{
-		key:      Key{ID: r.String(), Dest: int(r.Uint())},
+		key:      Key{ID: r.String(), Dest: r.Size()},
 		seq:      r.Uint(),
 		route:    r.String(),
 		orderKey: r.String(),
 		received: readTime(r),
-		size:     int(r.Uint()),
+		size:     r.Size(),
 		since:    moment(r.Int()),
-		attempts: int(r.Uint()),
-		silent:   int(r.Uint()),
+		attempts: r.Size(),
+		silent:   r.Size(),
 		died:     readTime(r),
 		reason:   r.String(),
 		answer:   append([]byte(nil), r.Bytes()...),
 	}
 	for range r.Count() {
 		c.history = append(c.history, Attempt{
-			At: readTime(r), Took: time.Duration(r.Int()), Status: int(r.Uint()), Error: r.String(), Silent: r.Uint() != 0,
+			At: readTime(r), Took: time.Duration(r.Int()), Status: r.Size(), Error: r.String(), Silent: r.Uint() != 0,
 		})
 	}
 	return c, r.Err()

@@ -57,7 +57,7 @@ func (h *hand) fillReady(tx *bbolt.Tx) error {
 func (h *hand) fillDue(tx *bbolt.Tx, skip map[position]struct{}) (bool, error) {
 	cur, prefix := tx.Bucket(bucketDue).Cursor(), laneKey(h.lane, 4)
 	for k, v := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
-		at := position{bucket: inDue, due: moment(binary.BigEndian.Uint64(k[4:])), seq: binary.BigEndian.Uint64(k[12:])}
+		at := position{bucket: inDue, due: readFixed[moment](k[4:]), seq: binary.BigEndian.Uint64(k[12:])}
 		if _, ok := skip[at]; ok {
 			continue
 		}

@@ -1,6 +1,7 @@
 package repeater
 
 import (
+	"encoding/binary"
 	"math"
 	"sync"
 	"time"
@@ -19,6 +20,16 @@ func (m moment) add(d time.Duration) moment {
 
 // since returns how long ago earlier was at m; 0 if it was later.
 func (m moment) since(earlier moment) time.Duration { return time.Duration(max(0, m-earlier)) }
+
+// appendFixed appends 8 bytes, which sort as the numbers do that are not negative.
+func appendFixed[T ~int64](b []byte, n T) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(n)) // #nosec G115 -- bits are bits
+}
+
+// readFixed reads what appendFixed wrote.
+func readFixed[T ~int64](b []byte) T {
+	return T(binary.BigEndian.Uint64(b)) // #nosec G115 -- bits are bits
+}
 
 // steadyClock follows the wall clock, but never goes back: where that is set back,
 // this one goes on from where it was. Its reading is stored with each commit, so

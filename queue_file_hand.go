@@ -99,7 +99,7 @@ func (l *fileLane) encodeHand() []byte {
 	before := uint64(0)
 	for _, seq := range slices.Sorted(maps.Keys(lost)) {
 		b = bin.AppendUint(b, seq-before)
-		b = bin.AppendUint(b, uint64(lost[seq]))
+		b = bin.AppendSize(b, lost[seq])
 		before = seq
 	}
 	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
@@ -116,7 +116,7 @@ func decodeHand(b []byte) map[uint64]int {
 	seq := uint64(0)
 	for range r.Uint() {
 		seq += r.Uint()
-		lost[seq] = int(r.Uint())
+		lost[seq] = r.Size()
 	}
 	return lost
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"slices"
 )
@@ -103,7 +102,7 @@ func (b Bound) reached(c laneCounts) bool {
 // marked returns the id of the batch that holds a dedupe mark, "" if there is none.
 func (t *fileTx) marked(mark [sha256.Size]byte) string {
 	v := t.bucket(bucketMarks).Get(mark[:])
-	if len(v) <= 8 || moment(binary.BigEndian.Uint64(v)) <= t.q.clock.now() {
+	if len(v) <= 8 || readFixed[moment](v) <= t.q.clock.now() {
 		return ""
 	}
 	return string(v[8:])
@@ -117,7 +116,7 @@ func (t *fileTx) mark(mark [sha256.Size]byte, b *Batch) error {
 		}
 	}
 	now := t.q.clock.now()
-	expiry := binary.BigEndian.AppendUint64(nil, uint64(now.add(b.DedupeFor)))
+	expiry := appendFixed(nil, now.add(b.DedupeFor))
 	if err := t.put(bucketMarks, mark[:], append(slices.Clone(expiry), b.ID...)); err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (t *fileTx) mark(mark [sha256.Size]byte, b *Batch) error {
 func (t *fileTx) pruneMarks(now moment) error {
 	for range 2 {
 		k, _ := t.bucket(bucketExpiry).Cursor().First()
-		if len(k) < 8 || moment(binary.BigEndian.Uint64(k)) > now {
+		if len(k) < 8 || readFixed[moment](k) > now {
 			return nil
 		}
 		k = bytes.Clone(k)

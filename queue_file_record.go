@@ -79,8 +79,8 @@ type commitRecord struct {
 
 func (r commitRecord) encode() []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.number)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.clock.wall))
-	return binary.BigEndian.AppendUint64(b, uint64(r.clock.shown))
+	b = appendFixed(b, r.clock.wall)
+	return appendFixed(b, r.clock.shown)
 }
 
 func readCommit(tx *bbolt.Tx) commitRecord {
@@ -89,7 +89,7 @@ func readCommit(tx *bbolt.Tx) commitRecord {
 		return commitRecord{} // none yet
 	}
 	return commitRecord{binary.BigEndian.Uint64(v),
-		clockReading{int64(binary.BigEndian.Uint64(v[8:])), moment(binary.BigEndian.Uint64(v[16:]))}}
+		clockReading{readFixed[int64](v[8:]), readFixed[moment](v[16:])}}
 }
 
 // position is where a card lies within its lane.
@@ -116,7 +116,7 @@ func (p position) name() []byte {
 func (p position) key(lane uint32) []byte {
 	k := laneKey(lane, 20)
 	if p.bucket == inDue {
-		k = binary.BigEndian.AppendUint64(k, uint64(p.due))
+		k = appendFixed(k, p.due)
 	}
 	return binary.BigEndian.AppendUint64(k, p.seq)
 }
@@ -131,7 +131,7 @@ func seqKey(lane uint32, seq uint64) []byte {
 
 func payloadKey(k Key) []byte {
 	b := append(make([]byte, 0, len(k.ID)+2), k.ID...)
-	return binary.BigEndian.AppendUint16(b, uint16(k.Dest))
+	return binary.BigEndian.AppendUint16(b, uint16(k.Dest)) // #nosec G115 -- no route has so many destinations
 }
 
 func graveKey(lane uint32, k Key) []byte {
@@ -207,7 +207,7 @@ func decodeLane(b []byte) (laneRecord, error) {
 		return laneRecord{}, errors.New("its record is corrupt")
 	}
 	r := bin.NewReader(b[5:])
-	rec := laneRecord{id: uint32(r.Uint()), seq: r.Uint()}
+	rec := laneRecord{id: uint32(r.Uint()), seq: r.Uint()} // #nosec G115 -- a uint32 was written
 	rec.waiting, rec.dead, rec.bytes = int(r.Int()), int(r.Int()), r.Int()
 	rec.failures, rec.refusals = int(r.Int()), int(r.Int())
 	rec.pauseTo, rec.stopped, rec.idle = moment(r.Int()), moment(r.Int()), time.Duration(r.Int())

@@ -126,7 +126,7 @@ func serve(o *options, stderr io.Writer) error {
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if srv.Shutdown(grace) != nil {
-		srv.Close()
+		_ = srv.Close() // the grace is over
 	}
 	return nil
 }

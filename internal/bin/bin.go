@@ -16,6 +16,11 @@ func AppendUint(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
 // AppendInt appends v as a signed varint.
 func AppendInt(b []byte, v int64) []byte { return binary.AppendVarint(b, v) }
 
+// AppendSize appends a number that is never negative.
+func AppendSize[T ~int | ~int64](b []byte, n T) []byte {
+	return AppendUint(b, uint64(n)) // #nosec G115 -- never negative
+}
+
 // AppendString appends s behind its length.
 func AppendString[T ~string | ~[]byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -40,7 +45,12 @@ func (r *Reader) Uint() uint64 {
 // Int reads what AppendInt wrote.
 func (r *Reader) Int() int64 {
 	v, n := binary.Varint(r.b)
-	return v & int64(r.advance(n))
+	return v & int64(r.advance(n)) // #nosec G115 -- a mask
+}
+
+// Size reads what AppendSize wrote.
+func (r *Reader) Size() int {
+	return int(r.Uint()) // #nosec G115 -- an int was written
 }
 
 // Bytes reads what AppendString wrote; the result is part of the Reader's bytes.
@@ -66,7 +76,7 @@ func (r *Reader) Count() int {
 		r.fail()
 		return 0
 	}
-	return int(n)
+	return int(n) // #nosec G115 -- at most the length of a slice
 }
 
 // Rest returns all that is left.

@@ -55,7 +55,7 @@ func serve(s *config.Settings, stderr io.Writer) int {
 	}
 	ln, err := net.Listen("tcp", s.Addr())
 	if err != nil {
-		rp.Close()
+		_ = rp.Close() // nothing is in it yet
 		fmt.Fprintf(stderr, "webhook-repeater: %v; choose another with --host and --port\n", err)
 		return exitFailed
 	}
@@ -148,7 +148,7 @@ func shutdown(srv *http.Server, grace time.Duration, log *slog.Logger) {
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
 		log.Warn("requests were still coming in at the end of the grace period; their senders get no answer")
-		srv.Close()
+		_ = srv.Close()
 	}
 }
 

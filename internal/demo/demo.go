@@ -112,7 +112,7 @@ func (d *demo) destinationDown(context.Context) error {
 	var ln net.Listener
 	var err error
 	for range 100 {
-		port := 20000 + rand.IntN(10000)
+		port := 20000 + rand.IntN(10000) // #nosec G404 -- any port that is free
 		if ln, err = listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			break
 		}
@@ -171,7 +171,7 @@ func (d *demo) send(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		s.id = resp.Header.Get("Repeater-Id")
 		if resp.StatusCode != http.StatusOK || s.id == "" {
 			return fmt.Errorf("webhook %d was answered with %s and the id %q", n, resp.Status, s.id)

@@ -26,7 +26,7 @@ type Process struct {
 // Start runs a program in dir.
 func Start(t testing.TB, dir, bin string, args ...string) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(bin, args...), exited: make(chan struct{})}
+	p := &Process{cmd: exec.Command(bin, args...) /* #nosec G204 -- a test names it */, exited: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.Stdout, &p.Stderr
 	leash(p.cmd)

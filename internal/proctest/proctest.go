@@ -43,7 +43,7 @@ func Program(t testing.TB, name string) string {
 	if build == nil {
 		build = sync.OnceValues(func() (string, error) {
 			bin := filepath.Join(scratch, name+".exe")
-			out, err := exec.Command("go", "build", "-o", bin, module+"/cmd/"+name).CombinedOutput()
+			out, err := exec.Command("go", "build", "-o", bin, module+"/cmd/"+name).CombinedOutput() // #nosec G204 -- a program of this module
 			if err != nil {
 				return "", fmt.Errorf("go build: %w\n%s", err, out)
 			}
@@ -62,7 +62,7 @@ func Program(t testing.TB, name string) string {
 // Ports lie below those from which outgoing connections take theirs: nothing else may
 // settle on one while the process that owns it is dead.
 var (
-	firstPort = 20000 + rand.IntN(10000)
+	firstPort = 20000 + rand.IntN(10000) // #nosec G404 -- any port that is free
 	ports     atomic.Int32
 )
 
@@ -72,7 +72,7 @@ func FreePort(t testing.TB) int {
 	for range 100 {
 		port := firstPort + int(ports.Add(1))
 		if ln, err := net.Listen("tcp", Loopback(port)); err == nil {
-			ln.Close()
+			_ = ln.Close()
 			return port
 		}
 	}

@@ -143,7 +143,7 @@ func pushEmpty(s *suite) {
 func pushLarge(s *suite) {
 	large := make([]byte, 20<<20)
 	for i := range large {
-		large[i] = byte(i ^ i>>8 ^ i>>16)
+		large[i] = byte(i ^ i>>8 ^ i>>16) // #nosec G115 -- any byte
 	}
 	b := batch("1", "a", "b")
 	b.Messages[0].Payload = large

@@ -117,7 +117,7 @@ func (s *Server) Restart() {
 		"--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(s.dir, "redis.log"),
 	}
 	s.out, s.exited = new(bytes.Buffer), make(chan struct{})
-	s.cmd = exec.Command(binary, append(args, s.args...)...)
+	s.cmd = exec.Command(binary, append(args, s.args...)...) // #nosec G204 -- a test names the arguments
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		s.cmd = nil
@@ -175,7 +175,7 @@ func (s *Server) ready(ctx context.Context, client *redis.Client) error {
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
-		port := 10_000 + rand.IntN(10_000)
+		port := 10_000 + rand.IntN(10_000) // #nosec G404 -- any port that is free
 		if free(port) && free(port+10_000) {
 			return port
 		}
