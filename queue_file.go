@@ -209,7 +209,7 @@ func (q *fileQueue) Payload(ctx context.Context, lane string, key Key) ([]byte, 
 	}
 	var payload []byte
 	err := q.view(func(tx *bbolt.Tx) (err error) {
-		payload, err = readPayload(tx.Bucket(bucketPayload), l.id, key)
+		payload, err = readPayload(tx, l.id, key)
 		return err
 	})
 	return payload, err

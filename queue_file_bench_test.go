@@ -11,6 +11,8 @@ import (
 	"github.com/webhook-repeater/repeater"
 )
 
+var benchSizes = []int{1 << 10, 16 << 10, 256 << 10}
+
 // benchFile opens a file store for a benchmark.
 func benchFile(b *testing.B) (q *repeater.FileQueue, path string) {
 	b.Helper()
@@ -23,10 +25,10 @@ func benchFile(b *testing.B) (q *repeater.FileQueue, path string) {
 	return q, path
 }
 
-// fillFile pushes n messages of 1 KiB from 64 writers.
-func fillFile(b *testing.B, q *repeater.FileQueue, n int) {
+// fillFile pushes n messages from 64 writers.
+func fillFile(b *testing.B, q *repeater.FileQueue, n, size int) {
 	b.Helper()
-	payload := make([]byte, 1<<10)
+	payload := make([]byte, size)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range 64 {
@@ -55,27 +57,37 @@ func claimFile(b *testing.B, q *repeater.FileQueue, token string) repeater.Claim
 
 // BenchmarkFilePush is durable pushes from 64 writers.
 func BenchmarkFilePush(b *testing.B) {
-	q, _ := benchFile(b)
-	b.ReportAllocs()
-	b.ResetTimer()
-	fillFile(b, q, b.N)
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			q, _ := benchFile(b)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			b.ResetTimer()
+			fillFile(b, q, b.N, size)
+		})
+	}
 }
 
 // BenchmarkFileDrain is claims of a window, and settlements of each message, in a backlog.
 func BenchmarkFileDrain(b *testing.B) {
-	q, _ := benchFile(b)
-	fillFile(b, q, b.N)
-	b.ReportAllocs()
-	b.ResetTimer()
-	for c := claimFile(b, q, ""); len(c.Messages) > 0; c = claimFile(b, q, c.Token) {
-		for _, m := range c.Messages {
-			if err := q.Settle(b.Context(), "http://dest.example:80", c.Token, []repeater.Settlement{{Key: m.Key}}); err != nil {
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			q, _ := benchFile(b)
+			fillFile(b, q, b.N, size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for c := claimFile(b, q, ""); len(c.Messages) > 0; c = claimFile(b, q, c.Token) {
+				for _, m := range c.Messages {
+					if err := q.Settle(b.Context(), "http://dest.example:80", c.Token, []repeater.Settlement{{Key: m.Key}}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			if err := q.Close(); err != nil { // all is committed
 				b.Fatal(err)
 			}
-		}
-	}
-	if err := q.Close(); err != nil { // all is committed
-		b.Fatal(err)
+		})
 	}
 }
 
@@ -83,7 +95,7 @@ func BenchmarkFileDrain(b *testing.B) {
 // to the first Claim, after a clean end.
 func BenchmarkFileReopen(b *testing.B) {
 	q, path := benchFile(b)
-	fillFile(b, q, 200_000)
+	fillFile(b, q, 200_000, 1<<10)
 	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
@@ -122,7 +134,7 @@ func TestWaitingMessagesAreNotInMemory(t *testing.T) {
 	}
 	push("first")
 	before := heap()
-	const batches = 100
+	const batches = 20
 	for i := range batches {
 		push(fmt.Sprint(i))
 	}

@@ -24,12 +24,12 @@ type hand struct {
 	wait    time.Duration
 	broken  []position // cards that cannot be read
 
-	payloads *bbolt.Bucket
+	tx *bbolt.Tx
 }
 
 // fill takes what is due, then what came back, then the ready, oldest first.
 func (h *hand) fill(tx *bbolt.Tx, from start) error {
-	h.payloads = tx.Bucket(bucketPayload)
+	h.tx = tx
 	if ok, err := h.fillDue(tx, from.skip); !ok || err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (h *hand) add(e *fileEntry) (bool, error) {
 	if h.full(e.card.size) {
 		return false, nil
 	}
-	payload, err := readPayload(h.payloads, h.lane, e.card.key)
+	payload, err := readPayload(h.tx, h.lane, e.card.key)
 	if errors.Is(err, ErrNotFound) {
 		err = ErrCorrupt // a card without its payload
 	}

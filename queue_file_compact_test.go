@@ -2,7 +2,6 @@ package repeater_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,21 +19,21 @@ import (
 func grown(t *testing.T) *fileTest {
 	t.Helper()
 	f := startFile(t, repeater.FileSetup{})
+	large := repeater.Batch{ID: "large", Route: "route"}
 	for i := range 80 {
-		if err := f.tryPush("a", fmt.Sprintf("%03d", i), 1<<20); err != nil {
-			t.Fatal(err)
-		}
+		large.Messages = append(large.Messages, repeater.Message{Dest: i, Lane: "a", Payload: make([]byte, 1<<20)})
 	}
-	c := f.claim("a", "", 3)
-	dead := as("000", repeater.SettleDead)
-	dead.Reason, dead.Answer = "gone", []byte("Gone")
-	later := as("001", repeater.SettleRetry)
-	later.Attempt = repeater.Attempt{At: time.Now().UTC().Round(0), Error: "connection refused"}
-	f.settle("a", c.Token, dead, later, as("002", repeater.SettleRelease))
-	for range 78 {
-		c = f.claim("a", c.Token, 2)
-		f.settle("a", c.Token, as(c.Messages[1].Key.ID, repeater.SettleDelivered), as("001", repeater.SettleRelease))
+	if _, err := f.Push(t.Context(), large); err != nil {
+		t.Fatal(err)
 	}
+	c := f.claim("a", "", 80)
+	s := make([]repeater.Settlement, 80)
+	for i := range s {
+		s[i].Key = c.Messages[i].Key
+	}
+	s[0].Kind, s[0].Reason, s[0].Answer = repeater.SettleDead, "gone", []byte("Gone")
+	s[1].Kind, s[1].Attempt = repeater.SettleRetry, repeater.Attempt{At: time.Now(), Error: "connection refused"}
+	f.settle("a", c.Token, s...)
 	b := repeater.Batch{ID: "ordered", Dedupe: "mark", DedupeFor: time.Hour}
 	for i := range 3 {
 		b.Messages = append(b.Messages, repeater.Message{Dest: i, Lane: "o", OrderKey: "k"})
@@ -61,7 +60,7 @@ func (f *fileTest) wantGrown() {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		f.Errorf("lanes: %v (-want +got):\n%s", err, diff)
 	}
-	letter, err := f.Letter(f.Context(), "a", repeater.Key{ID: "000"})
+	letter, err := f.Letter(f.Context(), "a", repeater.Key{ID: "large"})
 	if err != nil || string(letter.Answer) != "Gone" || letter.Size != 1<<20 {
 		f.Errorf("dead letter: %+v, %v", letter, err)
 	}

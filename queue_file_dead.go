@@ -120,7 +120,7 @@ func (x *fileExhume) apply(t *fileTx) error {
 		}
 		x.n++
 		if x.drop {
-			err = t.delete(bucketPayload, payloadKey(key))
+			err = t.deletePayload(c)
 		} else {
 			err = t.enqueue(x.lane, &card{key: c.key, route: c.route, orderKey: c.orderKey, received: c.received, size: c.size})
 		}
@@ -186,7 +186,7 @@ func (p *filePrune) apply(t *fileTx) error {
 			continue
 		}
 		p.n++
-		if err := t.delete(bucketPayload, payloadKey(c.key)); err != nil {
+		if err := t.deletePayload(c); err != nil {
 			return err
 		}
 	}

@@ -73,7 +73,7 @@ func fullDisk(t *testing.T) {
 		}
 	}
 	f.awaitRoom()
-	if err := f.tryPush("a", "again", 4<<10); err != nil || len(stored) < 500 {
+	if err := f.tryPush("a", "again", 4<<10); err != nil || len(stored) < 200 {
 		t.Errorf("after %d messages have gone: %v", len(stored), err)
 	}
 	f.restart()
@@ -83,7 +83,7 @@ func fullDisk(t *testing.T) {
 // fillDisk pushes until there is no room, with ever smaller messages.
 func fillDisk(f *fileTest, lanes []string) (ids []string) {
 	f.Helper()
-	for size := 16 << 10; size > 0; size /= 256 {
+	for size := 64 << 10; size > 0; size /= 256 {
 		for i := 0; ; i++ {
 			id := fmt.Sprintf("%05d-%05d", size, i)
 			err := f.tryPush(lanes[i%len(lanes)], id, size)

@@ -62,7 +62,7 @@ func (p *filePush) apply(t *fileTx) error {
 		}
 		m := &b.Messages[i]
 		l := t.q.lane(m.Lane)
-		if err := t.put(bucketPayload, k, t.payload(m.Payload, l.id)); err != nil {
+		if err := t.putPayload(k, m.Payload, l.id); err != nil {
 			return err
 		}
 		c := card{key: Key{b.ID, m.Dest}, route: b.Route, orderKey: m.OrderKey, received: b.Received, size: len(m.Payload)}

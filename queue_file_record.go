@@ -17,7 +17,8 @@ import (
 var (
 	bucketMeta    = []byte("meta")    // see keyVersion and following
 	bucketLanes   = []byte("lanes")   // name -> laneRecord
-	bucketPayload = []byte("payload") // key -> payload, lane, checksum
+	bucketPayload = []byte("payload") // key -> payload, lane, checksum; or lane, for a large one
+	bucketLarge   = []byte("large")   // key -> bucket with "x" -> payload, lane, checksum
 	bucketReady   = []byte("ready")   // lane, seq -> card
 	bucketDue     = []byte("due")     // lane, moment, seq -> card
 	bucketHeld    = []byte("held")    // lane, hash of order key, seq -> card, behind another of its order key
@@ -28,7 +29,7 @@ var (
 	bucketMarks   = []byte("marks")   // hash of dedupe mark -> moment of expiry, id
 	bucketExpiry  = []byte("expiry")  // moment of expiry, hash of dedupe mark -> ""
 	bucketBroken  = []byte("broken")  // lane, seq -> card that could not be read
-	allBuckets    = [][]byte{bucketMeta, bucketLanes, bucketPayload, bucketReady, bucketDue, bucketHeld, bucketOrder,
+	allBuckets    = [][]byte{bucketMeta, bucketLanes, bucketPayload, bucketLarge, bucketReady, bucketDue, bucketHeld, bucketOrder,
 		bucketDead, bucketGrave, bucketHand, bucketMarks, bucketExpiry, bucketBroken}
 )
 
@@ -40,6 +41,7 @@ const (
 )
 
 var (
+	keyX       = []byte("x")
 	keyVersion = []byte("version")
 	keyRunning = []byte("running") // whoever has the store open, or died while having it
 	keyCommit  = []byte("commit")  // a commitRecord
@@ -136,32 +138,6 @@ func payloadKey(k Key) []byte {
 
 func graveKey(lane uint32, k Key) []byte {
 	return append(laneKey(lane, 4+len(k.ID)+2), payloadKey(k)...)
-}
-
-// payloadTail is the lane and a checksum over payload and lane.
-const payloadTail = 8
-
-func appendPayload(b, payload []byte, lane uint32) []byte {
-	start := len(b)
-	b = append(b, payload...)
-	b = binary.LittleEndian.AppendUint32(b, lane)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
-}
-
-// readPayload returns a copy, as the file's pages may change after the transaction.
-func readPayload(b *bbolt.Bucket, lane uint32, key Key) ([]byte, error) {
-	v := b.Get(payloadKey(key))
-	if v == nil {
-		return nil, fmt.Errorf("message %v: %w", key, ErrNotFound)
-	}
-	n := len(v) - payloadTail
-	if n < 0 || crc32.Checksum(v[:n+4], castagnoli) != binary.LittleEndian.Uint32(v[n+4:]) {
-		return nil, fmt.Errorf("message %v: %w", key, ErrCorrupt)
-	}
-	if binary.LittleEndian.Uint32(v[n:]) != lane {
-		return nil, fmt.Errorf("message %v: %w", key, ErrNotFound)
-	}
-	return append(make([]byte, 0, n), v[:n]...), nil
 }
 
 type laneCounts struct {

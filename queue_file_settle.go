@@ -150,7 +150,7 @@ func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
 			return err
 		}
 	default:
-		if err := t.delete(bucketPayload, payloadKey(m.card.key)); err != nil {
+		if err := t.deletePayload(&m.card); err != nil {
 			return err
 		}
 	}

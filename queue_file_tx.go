@@ -133,21 +133,6 @@ func (t *fileTx) delete(bucket, key []byte) error {
 	return t.bucket(bucket).Delete(key)
 }
 
-const (
-	leastArena = 256 << 10
-	mostArena  = 1 << 20 // that is kept for the next transaction
-)
-
-// payload copies p behind what is there, so that small payloads need no allocation of their own.
-func (t *fileTx) payload(p []byte, lane uint32) []byte {
-	if cap(t.arena)-len(t.arena) < len(p)+payloadTail {
-		t.arena = make([]byte, 0, max(leastArena, len(p)+payloadTail))
-	}
-	start := len(t.arena)
-	t.arena = appendPayload(t.arena, p, lane)
-	return t.arena[start:len(t.arena):len(t.arena)]
-}
-
 // enqueue puts a new or replayed message at the end of its lane, or behind
 // another of its order key.
 func (t *fileTx) enqueue(l *fileLane, c *card) error {
