@@ -202,7 +202,7 @@ func (w *worker) watch(q SharedQueue) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for w.ctx.Err() == nil {
-		w.store.report(w, "watch", q.Watch(w.ctx, w.nudge))
+		w.store.report(w, "watch", q.Watch(w.ctx, w.wake))
 		select {
 		case <-w.ctx.Done():
 		case <-tick.C:
