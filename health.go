@@ -7,7 +7,7 @@ import (
 
 const (
 	silentTooOften  = 3 // attempts without an answer, until the message may be at fault
-	lostTooOften    = 3 // deaths of the process, until the message may be at fault
+	lostTooOften    = 3 // deaths of the process, until the message is tried alone
 	refusedTooOften = 5 // refusals in a row, until the destination is
 )
 
@@ -143,13 +143,10 @@ func (l *lane) rule(a *attempted) Settlement {
 	return s
 }
 
-// ownFault tells when no answer speaks against the message and not against the lane: it
-// has had none before while the lane was well, or it has ended processes.
+// ownFault tells when no answer speaks against the message and not against the lane: it has
+// had none before, while the lane was well.
 func (l *lane) ownFault(a *attempted) bool {
-	if l.set.strict {
-		return false
-	}
-	return a.msg.Lost >= lostTooOften || a.attempt.Silent && a.msg.Silent >= silentTooOften && !l.probing()
+	return !l.set.strict && a.attempt.Silent && a.msg.Silent >= silentTooOften && !l.probing()
 }
 
 func (l *lane) refuse(s Settlement) Settlement {

@@ -121,7 +121,9 @@ func (l *lane) step() {
 		l.keepOne()
 	}
 	for l.mayAttempt(now) && !(pressed && l.inFlight > 0) {
-		l.startAttempt(now)
+		if !l.setAside() {
+			l.startAttempt(now)
+		}
 	}
 	if l.claiming {
 		return
@@ -248,8 +250,7 @@ func (l *lane) startAttempt(now time.Time) {
 	token, quick, turns := l.token, l.quick(), int64(1)
 	if m.Lost >= lostTooOften {
 		quick, turns = 0, allAttempts
-		l.w.r.cfg.log.Error("a message may be what has ended the process, as it was in hand each time: it is tried alone",
-			"lane", l.name, "route", m.Route, "id", m.Key.ID, "destination", m.Key.Dest, "times", m.Lost)
+		l.suspect(m, "it is tried alone")
 	}
 	l.w.wg.Go(func() {
 		o := outcome{msg: m, cancelled: true}

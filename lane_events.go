@@ -47,6 +47,7 @@ func (l *lane) onClaimed(c claimed) {
 	if l.barrier || l.yield {
 		l.giveBack()
 	}
+	l.sift()
 	l.lift()
 }
 

@@ -1,0 +1,42 @@
+package repeater
+
+// What a message does to a process that tries it, nobody can tell afterwards: that it was in hand at the death
+// is all there is. These are the steps by which a lane gets past one that ends its process
+// each time, at little cost for those that only were in hand with it.
+
+// sift gives back, after a death, all but the messages that are tried next: at the
+// next death only those can be meant.
+func (l *lane) sift() {
+	lost := false
+	for i := range l.buffer {
+		lost = lost || l.buffer[i].Lost > 0
+	}
+	keep := max(1, l.limit-l.inFlight)
+	if !lost || keep >= len(l.buffer) {
+		return
+	}
+	for i := keep; i < len(l.buffer); i++ {
+		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
+	}
+	l.dropBuffer(keep)
+	l.barrier = true // they come before what else a claim may bring
+}
+
+// setAside puts the next message on a schedule of its own, without an attempt, if not even trying it
+// alone has spared the process. A strict lane goes on trying.
+func (l *lane) setAside() bool {
+	m := &l.buffer[0]
+	if m.Lost <= lostTooOften || l.set.strict {
+		return false
+	}
+	l.suspect(*m, "trying it alone did not help, so it is put off while the lane goes on")
+	l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleRetry,
+		After: l.w.r.cfg.pauses().after(m.Lost-lostTooOften, 0)})
+	l.shift()
+	return true
+}
+
+func (l *lane) suspect(m Claimed, what string) {
+	l.w.r.cfg.log.Error("a message may be what has ended the process, as it was in hand each time: "+what,
+		"lane", l.name, "route", m.Route, "id", m.Key.ID, "destination", m.Key.Dest, "times", m.Lost)
+}
