@@ -140,11 +140,14 @@ func (q *fileQueue) begin() (*bbolt.Tx, error) {
 
 // commit writes a transaction. The list of free pages goes with it only while it is
 // short: a long one, as after a drain, would be rewritten by every commit. Without
-// it, the next open has to look at every page.
+// it, the next open, and bbolt after a failed commit, have to look at every page.
 func (q *fileQueue) commit(tx *bbolt.Tx) error {
-	db := tx.DB()
+	db, most := tx.DB(), maxListed
+	if q.room.isShort() {
+		most = maxListedShort
+	}
 	s := db.Stats()
-	db.NoFreelistSync = s.FreePageN+s.PendingPageN > maxSyncedPages || q.room.isShort()
+	db.NoFreelistSync = s.FreePageN+s.PendingPageN > most
 	return q.commitTx(tx)
 }
 
@@ -252,8 +255,12 @@ const (
 // maxPayload is what bbolt can still keep in one piece.
 const maxPayload = 1 << 30
 
-// maxSyncedPages is how many free pages, 8 bytes each, are listed with every commit.
-const maxSyncedPages = 2048
+// So many free pages, 8 bytes each, are listed with every commit; and without room no
+// more than one page can name, as there may be no two in a row.
+const (
+	maxListed      = 2048
+	maxListedShort = 256
+)
 
 // String keeps the path out of %v of a Repeater's parts.
 func (q *fileQueue) String() string { return "file store " + strings.ToValidUTF8(q.path, "?") }
