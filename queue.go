@@ -229,7 +229,7 @@ type Claimed struct {
 	Attempts int           // recorded before this one
 	Silent   int           // of those, the last so many in a row had Attempt.Silent
 	Age      time.Duration // since it was pushed or replayed, less the time its lane was paused by an operator
-	Lost     int           // claims of it in a row that ended neither by Settle nor by Release: with their process
+	Lost     int           // claims of it in a row that ended neither by Settle nor by Release: with their process (a claim that had hardly begun may not be counted)
 	Payload  []byte        // the caller's to keep, not to change
 	Err      error         // ErrCorrupt, and no payload; else nil
 }
