@@ -19,8 +19,9 @@ import (
 // is refused by AllowFrom when what is read is malformed, or when the two headers name different
 // senders (a proxy sets one of them and may let a forged other one through).
 //
-// Name only what is yours: whoever connects from a trusted address can claim any
-// other. Several calls add up. The default is to trust nobody.
+// Name only what is yours, and sets one of the headers in every request: whoever connects from a
+// trusted address, or through a proxy that sets neither, can claim any other. Several
+// calls add up. The default is to trust nobody.
 func TrustProxies(cidrs ...string) Option {
 	return func(c *config) {
 		if len(cidrs) == 0 {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// GitHub verifies X-Hub-Signature-256, as of GitHub, Gitea and Forgejo. Any of the secrets may have made it.
+// GitHub verifies X-Hub-Signature-256, as of GitHub, Gitea, Forgejo and Meta. Any of the secrets may have made it.
 // It does not expire; [Dedupe] on X-GitHub-Delivery keeps repetitions out for a while.
 func GitHub(secrets ...string) Verifier {
 	return HMAC(HMACScheme{Header: "X-Hub-Signature-256", Prefix: "sha256="}, secrets...)
