@@ -17,6 +17,7 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
+		r.refused.add(http.StatusInternalServerError)
 		http.Error(w, "cannot store the request", http.StatusInternalServerError)
 		return
 	}
@@ -31,6 +32,7 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 		if !errors.Is(err, ErrClosed) {
 			r.cfg.log.Error("request not stored; the sender was told to try again", "route", rt.name, "error", err)
 		}
+		r.refused.add(http.StatusServiceUnavailable)
 		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 		return

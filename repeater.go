@@ -50,6 +50,7 @@ type Repeater struct {
 
 	idle       idleWarning
 	memory     doorBudget // for bodies
+	refused    refusedCounts
 	waiters    waiters
 	noDeadline sync.Once // says that a slow body cannot be cut off
 }
@@ -159,12 +160,12 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if !r.hasRoom(rt) {
 		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
-		notNow(w, req, "cannot store the request now")
+		r.notNow(w, req, "cannot store the request now")
 		return
 	}
 	m := r.meter(req)
 	if m == nil {
-		notNow(w, req, "cannot take the request now")
+		r.notNow(w, req, "cannot take the request now")
 		return
 	}
 	defer m.release()
