@@ -68,6 +68,8 @@ type committer struct {
 
 	chunks   int       // of the reserve
 	refillAt time.Time // not before
+	healed   time.Time // when the file was last opened again
+	pause    time.Duration
 
 	mu       sync.Mutex
 	ops      []*queuedOp

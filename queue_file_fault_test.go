@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,6 +203,50 @@ func TestCloseWhileTheDiskFails(t *testing.T) {
 		p.next()
 		f.open()
 		f.wantDrained("a", "1", "2") // again, but not lost
+	})
+}
+
+// Some disks find only when they sync that they are full.
+func TestNoRoomFoundBySync(t *testing.T) {
+	t.Parallel()
+	withFaults(t, func(f *fileTest, p *faults) {
+		f.push("a", "1")
+		p.next(func(func() error) error { return syscall.ENOSPC })
+		f.wantErr("push", f.tryPush("a", "2", 10), syscall.ENOSPC)
+		synctest.Wait()
+		f.wantErr("push at once", f.tryPush("a", "2", 10), repeater.ErrFull)
+		time.Sleep(2 * time.Second)
+		f.push("a", "2")
+		f.wantDrained("a", "1", "2")
+	})
+}
+
+// A disk that fails for long is neither hammered nor told of with every try.
+func TestDiskFailsForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &faults{}
+		logged, log := newLog()
+		f := startFile(t, repeater.FileSetup{Log: log, Commit: p.commit})
+		f.push("a", "1")
+		c := f.claim("a", "", 1)
+		time.Sleep(time.Second)
+		// The file can be opened again, but nothing more.
+		ok := func(commit func() error) error { return commit() }
+		var plan []func(func() error) error
+		for range 1000 {
+			plan = append(plan, unwritten, ok, ok)
+		}
+		p.next(plan...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.wantErr("settle", f.Settle(ctx, "a", c.Token, []repeater.Settlement{as("1", repeater.SettleDead)}), ctx.Err())
+		if n := len(p.commits()); n > 60 || strings.Count(logged.String(), "a commit has failed") > 20 {
+			t.Errorf("%d commits in a minute, and the log:\n%s", n, logged)
+		}
+		p.next()
+		time.Sleep(10 * time.Second)
+		f.wantDead("a", "1")
 	})
 }
 

@@ -62,7 +62,11 @@ func isNoRoom(err error) bool {
 		return true
 	}
 	pe, ok := errors.AsType[*fs.PathError](err)
-	return ok && pe.Op == "write" && slices.ContainsFunc(noRoomErrors, func(e error) bool { return errors.Is(pe, e) })
+	return ok && pe.Op == "write" && isOutOfSpace(pe)
+}
+
+func isOutOfSpace(err error) bool {
+	return slices.ContainsFunc(noRoomErrors, func(e error) bool { return errors.Is(err, e) })
 }
 
 // full carries on without room: pushes fail, and all others are committed one by

@@ -7,7 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxReopen bounds the doubling pause between tries to open the file again.
+// maxReopen bounds the doubling pause before the file is opened again, which there is when
+// that has been tried shortly before.
 const maxReopen = 5 * time.Second
 
 // failed sorts out a transaction that was not, or perhaps not, committed.
@@ -49,16 +50,23 @@ func (c *committer) heal(t *fileTx, ops []*queuedOp, cause error) {
 			op.answer(fmt.Errorf("store: %w", cause))
 		}
 	}
-	for wait := retryCommit; ; wait = min(2*wait, maxReopen) {
-		err := c.reopen(cause)
-		if err == nil {
-			break
-		}
-		cause = err
-		if c.breakOff(err); !c.sleep(wait) {
+	if time.Since(c.healed) > 2*maxReopen {
+		c.pause = 0
+	}
+	for err := cause; err != nil; {
+		if !c.sleep(c.pause) {
 			c.retry(facts, err)
 			return
 		}
+		c.pause = min(max(2*c.pause, retryCommit), maxReopen)
+		if err = c.reopen(err); err != nil {
+			c.breakOff(err)
+		}
+	}
+	c.healed = time.Now()
+	if isOutOfSpace(cause) { // found when it was synced: not known to have left no trace
+		c.q.room.runOut(cause)
+		c.refillLater()
 	}
 	if c.visible(t) {
 		c.succeeded(t, facts)
