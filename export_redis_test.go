@@ -1,7 +1,18 @@
 package repeater
 
+import (
+	"log/slog"
+	"time"
+)
+
 // What tests of the Redis store need from outside the package.
 var (
 	NewRedisQueue = newRedisQueue
 	RedisSlot     = redisSlot
 )
+
+func SetRedisLog(q *redisQueue, log *slog.Logger) { q.check.log = log }
+
+func SetRedisWait(q *redisQueue, replicas int, timeout time.Duration) {
+	q.wait = redisWait{replicas, timeout}
+}

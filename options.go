@@ -54,7 +54,7 @@ type config struct {
 	timeouts    Timeouts
 	doorMemory  int64 // bytes
 	laneMemory  int64
-	redisPrefix string
+	redis       redisOptions
 	diskFloor   int64
 	clock       func() time.Time
 	errs        []error
@@ -278,6 +278,7 @@ func (c *config) check() {
 		c.fail("WithBackoff: the longest pause, %v, is shorter than the first, %v", c.max, c.first)
 	}
 	c.checkMemory()
+	c.checkRedis()
 	if len(c.stores) > 1 {
 		names := make([]string, len(c.stores))
 		for i, s := range c.stores {

@@ -2,7 +2,9 @@ package repeater
 
 import (
 	"cmp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -58,7 +60,10 @@ func WithRedis(client redis.UniversalClient) Option {
 			c.fail("WithRedis: the client is nil")
 		}
 		c.stores = append(c.stores, store{"WithRedis", false, func(c *config) Queue {
-			return newRedisQueue(client, c.redisPrefix)
+			q := newRedisQueue(client, c.redis.prefix)
+			q.wait = redisWait{c.redis.replicas, c.redis.wait}
+			q.check.strict, q.check.log = c.redis.strict, c.log
+			return q
 		}})
 	}
 }
@@ -70,7 +75,58 @@ func WithRedisPrefix(prefix string) Option {
 		if strings.ContainsAny(prefix, "{}") {
 			c.fail("WithRedisPrefix: %q contains braces, which Redis Cluster reads as a hash tag", prefix)
 		}
-		c.redisPrefix = prefix
+		c.redis.prefix = prefix
+		c.redis.named = append(c.redis.named, "WithRedisPrefix")
+	}
+}
+
+// RedisWait makes a request of WithRedis count as stored only when so many replicas of
+// the primary have it in their memory, too. If they have not within timeout, or are fewer, the
+// sender hears 503; the request may be stored all the same, and is then delivered.
+// A timeout of 0 means 1 s; [WithPushTimeout] cuts it short. 0 replicas, the default,
+// wait for none. The last one holds.
+//
+// With all replicas waited for, a failover to any of them loses nothing that was acknowledged,
+// however far it lags. With fewer, one that was not waited for may be promoted, and loses
+// what it lacks. Either way outcomes of attempts are not waited for: a failover
+// may repeat some deliveries. And it is the replicas' memory that is waited for: for a
+// power loss that takes all of them, they need "appendfsync always".
+func RedisWait(replicas int, timeout time.Duration) Option {
+	return func(c *config) {
+		if replicas < 0 || timeout < 0 {
+			c.fail("RedisWait: %d replicas and %v must not be negative", replicas, timeout)
+		}
+		c.redis.replicas, c.redis.wait = replicas, cmp.Or(timeout, time.Second)
+		c.redis.named = append(c.redis.named, "RedisWait")
+	}
+}
+
+// WithRedisStrict refuses to work with a Redis that may lose what it has acknowledged:
+// one with a maxmemory-policy other than noeviction, without "appendonly yes", without
+// "appendfsync always", or that does not let these be seen. [Repeater.Run] and [Repeater.Open] then
+// return [ErrUnsafe], and requests are answered with 503 until it is mended. Without this option, Run
+// warns once in the log. In a cluster every primary is looked at.
+func WithRedisStrict() Option {
+	return func(c *config) {
+		c.redis.strict = true
+		c.redis.named = append(c.redis.named, "WithRedisStrict")
+	}
+}
+
+// redisOptions are what modifies WithRedis.
+type redisOptions struct {
+	prefix   string
+	replicas int
+	wait     time.Duration
+	strict   bool
+	named    []string // the options that were used
+}
+
+// checkRedis finds options that ask for safety where there is no Redis.
+func (c *config) checkRedis() {
+	isRedis := func(s store) bool { return s.name == "WithRedis" }
+	if len(c.redis.named) > 0 && !slices.ContainsFunc(c.stores, isRedis) {
+		c.fail("%s without WithRedis has no effect", strings.Join(c.redis.named, ", "))
 	}
 }
 

@@ -30,7 +30,7 @@ func TestQueue(t *testing.T) {
 	run("file", fileHarness)
 	run("miniredis", miniredisHarness)
 	run("redis", func(t *testing.T) queuetest.Harness { return redisHarness(redistest.Start(t)) })
-	run("cluster", func(t *testing.T) queuetest.Harness { return redisHarness(redistest.StartCluster(t)) })
+	run("cluster", func(t *testing.T) queuetest.Harness { return redisHarness(redistest.StartNodes(t)) })
 }
 
 func memoryHarness(*testing.T) queuetest.Harness {
@@ -148,7 +148,9 @@ func sharedHarness() queuetest.Harness {
 }
 
 // redisHarness gives each test keys of its own.
-func redisHarness(server *redistest.Server) queuetest.Harness {
+func redisHarness(server interface {
+	Client(testing.TB) redis.UniversalClient
+}) queuetest.Harness {
 	h := sharedHarness()
 	h.Open = func(t *testing.T) repeater.Queue {
 		prefix := strings.NewReplacer("{", "", "}", "").Replace(t.Name()) + ":"

@@ -30,6 +30,8 @@ type redisQueue struct {
 	registry redisRegistry
 	routes   redisRoutes
 	sizes    redisSizes
+	share    redisShare
+	check    redisCheck
 	swept    atomic.Int64 // when the outbox was last looked through, on the process's clock
 	wait     redisWait
 
@@ -47,7 +49,10 @@ func newRedisQueue(client redis.UniversalClient, prefix string) *redisQueue {
 	if prefix == "" {
 		prefix = "repeater:"
 	}
-	return &redisQueue{client: client, prefix: prefix, lua: redislua.New(), holds: make(map[string]*redisHold)}
+	return &redisQueue{
+		client: client, prefix: prefix, lua: redislua.New(), holds: make(map[string]*redisHold),
+		share: redisShare{id: nonce()},
+	}
 }
 
 func (q *redisQueue) Push(ctx context.Context, b Batch) (string, error) {
@@ -56,6 +61,11 @@ func (q *redisQueue) Push(ctx context.Context, b Batch) (string, error) {
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err
+	}
+	if q.check.strict {
+		if err := q.checked(ctx); err != nil {
+			return "", q.wrap(ctx, "push", err)
+		}
 	}
 	id, err := q.push(ctx, &b)
 	if err != nil {

@@ -15,6 +15,7 @@ type redisHold struct {
 	turn  chan struct{} // full while one is at work; guards the rest
 
 	token   string          // of the last claim here
+	giving  bool            // told to yield, for the sake of shares
 	sent    int64           // number of the last claim that was sent
 	ack     int64           // number of the last one whose messages the caller has got
 	take    string          // of a take whose outcome is unknown, so that it can be repeated
@@ -105,7 +106,7 @@ func (q *redisQueue) claim(ctx context.Context, h *redisHold, c ClaimRequest) (C
 	if h.routes != routes.version {
 		h.unknown, h.routes = nil, routes.version
 	}
-	ask := redisAsk{ack: h.ack}
+	ask, renewed := redisAsk{ack: h.ack}, c.Token != ""
 	if c.Token == "" && h.take == "" {
 		h.take = nonce()
 	}
@@ -132,7 +133,12 @@ func (q *redisQueue) claim(ctx context.Context, h *redisHold, c ClaimRequest) (C
 			c.MaxBytes = max(1, c.MaxBytes-payloadBytes(got.Messages))
 		}
 		if ask = next; !ask.again {
-			h.token, h.ack, h.take = claim.Token, got.call, ""
+			q.keep(h, claim.Token)
+			if renewed && got.held > keepFor && !h.giving && q.share.give() {
+				h.giving = true
+			}
+			claim.Yield = claim.Yield || h.giving
+			h.ack, h.take = got.call, ""
 			claim.More = claim.More || round > claimRounds
 			return claim, nil
 		}
@@ -182,7 +188,7 @@ func (q *redisQueue) runClaim(ctx context.Context, h *redisHold, c ClaimRequest,
 	}
 	switch status := replyInt(reply, 0); {
 	case status == 0:
-		h.forget(c.Token)
+		q.forget(h, c.Token)
 		return redisGot{}, fmt.Errorf("redis: claim %s: %w", c.Lane, ErrStale)
 	case status < 0:
 		h.take = ""
@@ -193,10 +199,21 @@ func (q *redisQueue) runClaim(ctx context.Context, h *redisHold, c ClaimRequest,
 	return got, nil
 }
 
+// keep notes under which token the lane is held here.
+func (q *redisQueue) keep(h *redisHold, token string) {
+	if h.token == token {
+		return
+	}
+	q.forget(h, h.token)
+	h.token = token
+	q.share.took()
+}
+
 // forget drops what goes with a token that holds nothing any more.
-func (h *redisHold) forget(token string) {
-	if token == h.token {
-		h.token, h.unknown = "", nil
+func (q *redisQueue) forget(h *redisHold, token string) {
+	if token != "" && token == h.token {
+		q.share.left(h.giving)
+		h.token, h.giving, h.unknown = "", false, nil
 	}
 }
 

@@ -82,15 +82,17 @@ func TestRedisClusterPusherDies(t *testing.T) {
 	}
 }
 
-func outboxKeys(t *testing.T, server *redistest.Server) (left []string) {
+func outboxKeys(t *testing.T, servers ...*redistest.Server) (left []string) {
 	t.Helper()
-	keys, err := server.Node(t).Keys(t.Context(), "*outbox*").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range keys {
-		if !strings.Contains(key, "mark:") {
-			left = append(left, key)
+	for _, server := range servers {
+		keys, err := server.Node(t).Keys(t.Context(), "*outbox*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			if !strings.Contains(key, "mark:") {
+				left = append(left, key)
+			}
 		}
 	}
 	return left

@@ -2,9 +2,11 @@ package repeater_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,6 +139,65 @@ func losing(arm *atomic.Bool) around {
 }
 
 func isScript(cmds []redis.Cmder) bool { return strings.HasPrefix(cmds[0].Name(), "eval") }
+
+// watchRedis watches until the test ends. It returns when the subscription is there.
+func watchRedis(t *testing.T, store redisStore, q repeater.SharedQueue) (woken chan string, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	woken, ready, ended := make(chan string, 100), make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		ended <- q.Watch(ctx, func(lane string) {
+			if lane != "hello" {
+				woken <- lane
+				return
+			}
+			select {
+			case ready <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	client := store.client(t)
+	eventually(t, func() bool {
+		client.Publish(ctx, store.prefix+"wake", "hello")
+		return len(ready) > 0
+	})
+	return woken, func() error {
+		cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(10 * time.Second):
+			return errors.New("does not end")
+		}
+	}
+}
+
+// redisKeys finds keys on whichever node they are.
+func redisKeys(t *testing.T, client redis.UniversalClient, pattern string) []string {
+	t.Helper()
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		keys, err := client.Keys(t.Context(), pattern).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	var mu sync.Mutex
+	var all []string
+	err := cluster.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		keys, err := node.Keys(ctx, pattern).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, keys...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
 
 // eventually waits for what happens on Redis's clock.
 func eventually(t *testing.T, ok func() bool) {

@@ -200,9 +200,7 @@ func testRedisManyLanes(t *testing.T, store redisStore) {
 
 func testRedisWatch(t *testing.T, store redisStore) {
 	q, other := store.queue(t), store.queue(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	woken, ended := make(chan string, 100), make(chan error, 1)
-	go func() { ended <- other.Watch(ctx, func(lane string) { woken <- lane }) }()
+	woken, stop := watchRedis(t, store, other)
 	await := func(want string) {
 		t.Helper()
 		select {
@@ -210,38 +208,25 @@ func testRedisWatch(t *testing.T, store redisStore) {
 			if got != want {
 				t.Fatalf("woken for %q, want %q", got, want)
 			}
-		case err := <-ended:
-			t.Fatalf("Watch = %v", err)
 		case <-time.After(10 * time.Second):
 			t.Fatalf("no wake for %q", want)
 		}
 	}
-	client := store.client(t)
-	eventually(t, func() bool { // the subscription is there
-		return client.Publish(ctx, store.prefix+"wake", "hello").Val() > 0
-	})
-	await("hello")
 	mustPush(t, q, redisBatch("1", "r", "a {b}"))
 	await("a {b}")
 	claim := mustClaim(t, q, "a {b}", "", 1)
 	mustPush(t, q, redisBatch("2", "r", "a {b}")) // its holder has found nothing more
 	await("a {b}")
 	mustPush(t, q, redisBatch("3", "r", "a {b}")) // and has been told
-	if err := q.Release(ctx, "a {b}", claim.Token); err != nil {
+	if err := q.Release(t.Context(), "a {b}", claim.Token); err != nil {
 		t.Fatal(err)
 	}
 	await("a {b}")
 	if len(woken) > 0 {
 		t.Errorf("one wake too many")
 	}
-	cancel()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("Watch = %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("Watch does not end")
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch = %v", err)
 	}
 }
 

@@ -70,6 +70,6 @@ func (q *redisQueue) Release(ctx context.Context, lane, token string) error {
 	if err := q.lua.Release.Run(ctx, q.client, keys, token, q.channel(), lane).Err(); err != nil {
 		return q.wrap(ctx, "release "+lane, err)
 	}
-	h.forget(token)
+	q.forget(h, token)
 	return nil
 }

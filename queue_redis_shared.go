@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,25 +34,39 @@ func (s *redisRouteSet) knows(route string) bool { return s.known == nil || s.kn
 // announcedFor is how long after its last announcement a process still counts as there.
 const announcedFor = 30 * time.Second
 
-func (q *redisQueue) heartbeatsKey() string { return q.prefix + "routes" }
+func (q *redisQueue) routesKey() string { return q.prefix + "{announced}:routes" }
 
-// Announce also looks after what a process has left behind in the outbox.
+func (q *redisQueue) processesKey() string { return q.prefix + "{announced}:processes" }
+
+// Announce also looks after what a process has left behind in the outbox, and makes up
+// for a check that Open could not make.
 func (q *redisQueue) Announce(ctx context.Context, routes []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	args := make([]any, 0, 1+len(routes))
-	args = append(args, millis(announcedFor))
+	args := make([]any, 0, 5+len(routes))
+	args = append(args, millis(announcedFor), millis(processFor), q.share.id, q.share.holds(), digestOf(routes))
 	for _, route := range routes {
 		args = append(args, route)
 	}
-	others, err := q.lua.Announce.Run(ctx, q.client, []string{q.heartbeatsKey()}, args...).StringSlice()
+	reply, err := q.lua.Announce.Run(ctx, q.client, []string{q.routesKey(), q.processesKey()}, args...).Slice()
 	if err != nil {
 		return q.wrap(ctx, "announce", err)
 	}
-	q.routes.update(setOf(routes), setOf(others))
+	q.share.learn(int(replyInt(reply, 0)), int(replyInt(reply, 1)))
+	q.routes.update(setOf(routes), setOf(replyTexts(replyList(reply, 2))))
 	q.sweepOutbox(ctx)
+	if err := q.checked(ctx); err != nil {
+		return q.wrap(ctx, "announce", err)
+	}
 	return nil
+}
+
+// digestOf is the same for the same routes in any order.
+func digestOf(routes []string) string {
+	sorted := slices.Clone(routes)
+	slices.Sort(sorted)
+	return digest(strings.Join(sorted, "\x00"))
 }
 
 func (r *redisRoutes) update(known, elsewhere map[string]bool) {
@@ -139,7 +154,7 @@ func (q *redisQueue) expiredRoutes(ctx context.Context, lane string, unknown tim
 	routes := slices.Sorted(maps.Keys(parked))
 	pipe := q.client.Pipeline()
 	clock := pipe.Time(ctx)
-	announced := pipe.HMGet(ctx, q.heartbeatsKey(), routes...)
+	announced := pipe.HMGet(ctx, q.routesKey(), routes...)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package repeater_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -61,19 +60,9 @@ func testRedisSteer(t *testing.T, store redisStore) {
 
 func testRedisSteerEmpty(t *testing.T, store redisStore) {
 	q, other := store.queue(t), store.queue(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	woken := make(chan string, 100)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		_ = other.Watch(ctx, func(lane string) { woken <- lane })
-	}()
-	defer func() {
-		cancel()
-		<-watched
-	}()
 	client := store.client(t)
-	eventually(t, func() bool { return client.Publish(ctx, store.prefix+"wake", "").Val() > 0 })
+	woken, stop := watchRedis(t, store, other)
+	defer stop()
 	mustSteer(t, q, "a", repeater.LanePause)
 	wantLane(t, other, repeater.LaneInfo{Name: "a", Paused: true})
 	claim := mustClaim(t, q, "a", "", 9)
@@ -83,7 +72,6 @@ func testRedisSteerEmpty(t *testing.T, store redisStore) {
 	claim = mustClaim(t, q, "a", "", 9)
 	wantIDs(t, claim)
 	mustRelease(t, q, "a", claim.Token)
-	<-woken // by the test itself
 	if len(woken) > 0 {
 		t.Errorf("a wake for a lane that is paused")
 	}
@@ -96,8 +84,8 @@ func testRedisSteerEmpty(t *testing.T, store redisStore) {
 	wantIDs(t, mustClaim(t, q, "a", "", 9), "1")
 
 	mustSteer(t, q, "b", repeater.LanePause, repeater.LaneResume, repeater.LaneRetryNow)
-	if keys, err := client.Keys(ctx, store.prefix+"lane:{b}:*").Result(); len(keys) > 0 || err != nil {
-		t.Errorf("keys left: %v, %v", keys, err)
+	if keys := redisKeys(t, client, store.prefix+"lane:{b}:*"); len(keys) > 0 {
+		t.Errorf("keys left: %v", keys)
 	}
 }
 
@@ -250,8 +238,8 @@ func testRedisDead(t *testing.T, store redisStore) {
 	}
 	mustRelease(t, q, "a", claim.Token)
 	eventually(t, func() bool { return second(q.Prune(t.Context(), "a", 0, 9)) == nil })
-	if keys, err := store.client(t).Keys(t.Context(), store.prefix+"lane:*").Result(); len(keys) > 0 || err != nil {
-		t.Errorf("keys left: %v, %v", keys, err)
+	if keys := redisKeys(t, store.client(t), store.prefix+"lane:*"); len(keys) > 0 {
+		t.Errorf("keys left: %v", keys)
 	}
 }
 

@@ -69,7 +69,7 @@ func (q *redisQueue) runWaiting(ctx context.Context, node pipeliner, script *red
 		for _, i := range which {
 			cmds[i] = add(pipe, runs[i])
 		}
-		waited := pipe.Do(ctx, "wait", q.wait.replicas, millis(q.wait.timeout))
+		waited := pipe.Do(ctx, "wait", q.wait.replicas, millis(q.waitFor(ctx)))
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		err := q.waitError(waited)
 		for _, i := range which {
@@ -89,6 +89,15 @@ func (q *redisQueue) runWaiting(ctx context.Context, node pipeliner, script *red
 	if len(missing) > 0 {
 		run(missing, func(pipe redis.Pipeliner, r redisRun) *redis.Cmd { return script.Eval(ctx, pipe, r.keys, r.args...) })
 	}
+}
+
+// waitFor is never 0, which Redis takes for ever.
+func (q *redisQueue) waitFor(ctx context.Context) time.Duration {
+	d := q.wait.timeout
+	if end, ok := ctx.Deadline(); ok {
+		d = min(d, time.Until(end))
+	}
+	return max(d, time.Millisecond)
 }
 
 // patient is the node for who waits longer than its client reads for an answer.

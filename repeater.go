@@ -76,8 +76,8 @@ type opener interface{ Open(context.Context) error }
 
 // Open opens the store now rather than at its first use, to learn early that
 // it cannot be: [ErrLocked] means that another process has the file. It may be
-// called again after an error. Other stores than the file open themselves as
-// they need, and Open does nothing.
+// called again after an error. Of Redis it checks how safe it is set up to be (see [WithRedisStrict]); that
+// it cannot be reached is no error. Other stores open themselves, and Open does nothing.
 func (r *Repeater) Open(ctx context.Context) error {
 	if err := r.usable(); err != nil {
 		return err

@@ -49,9 +49,16 @@ func Available() bool {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	require(t)
+	s := newServer(t, args...)
+	s.Restart()
+	return s
+}
+
+// newServer has a port and a folder, but does not run.
+func newServer(t testing.TB, args ...string) *Server {
+	t.Helper()
 	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
-	s.Restart()
 	return s
 }
 
@@ -60,11 +67,14 @@ func Start(t testing.TB, args ...string) *Server {
 func StartCluster(t testing.TB, args ...string) *Server {
 	t.Helper()
 	require(t)
-	cluster := []string{"--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"}
-	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: append(cluster, args...), cluster: true}
-	t.Cleanup(s.Kill)
+	s := newServer(t, append(clusterArgs(), args...)...)
+	s.cluster = true
 	s.Restart()
 	return s
+}
+
+func clusterArgs() []string {
+	return []string{"--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"}
 }
 
 func require(t testing.TB) {
@@ -112,12 +122,16 @@ func (s *Server) Kill() {
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
-	args := []string{
+	s.run(append([]string{
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(s.dir, "redis.log"),
-	}
+	}, s.args...))
+}
+
+func (s *Server) run(args []string) {
+	s.t.Helper()
 	s.out, s.exited = new(bytes.Buffer), make(chan struct{})
-	s.cmd = exec.Command(binary, append(args, s.args...)...) // #nosec G204 -- a test names the arguments
+	s.cmd = exec.Command(binary, args...) // #nosec G204 -- a test names the arguments
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		s.cmd = nil
