@@ -29,8 +29,10 @@ func (r *reader) checkStore() {
 	if line := r.lines["store.disk_floor"]; line > 0 && (host > 0 || url > 0) {
 		r.fail(line, "[store] disk_floor has no effect with Redis; delete the line")
 	}
-	if line := r.lines["store.redis_prefix"]; line > 0 && host == 0 && url == 0 {
-		r.fail(line, "[store] redis_prefix has no effect without Redis; add redis_url to use Redis, or delete the line")
+	for _, key := range []string{"redis_prefix", "redis_strict", "redis_wait", "redis_wait_timeout"} {
+		if line := r.lines["store."+key]; line > 0 && host == 0 && url == 0 {
+			r.fail(line, "[store] %s has no effect without Redis; add redis_url to use Redis, or delete the line", key)
+		}
 	}
 }
 

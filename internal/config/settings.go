@@ -45,7 +45,11 @@ type Settings struct {
 	RedisURL        string
 	RedisPrefix     string
 	UnknownRouteAge time.Duration
-	Encrypt         []string
+
+	RedisStrict      bool
+	RedisWait        int
+	RedisWaitTimeout time.Duration
+	Encrypt          []string
 
 	LogLevel  slog.Level
 	LogFormat string
@@ -129,7 +133,11 @@ func (s *Settings) Options(client redis.UniversalClient) []repeater.Option {
 		repeater.WithDeadLetterAge(s.DeadLetterAge),
 	}
 	if client != nil {
-		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix))
+		opts = append(opts, repeater.WithRedis(client), repeater.WithRedisPrefix(s.RedisPrefix),
+			repeater.RedisWait(s.RedisWait, s.RedisWaitTimeout))
+		if s.RedisStrict {
+			opts = append(opts, repeater.WithRedisStrict())
+		}
 	} else {
 		opts = append(opts, repeater.WithFile(s.File), repeater.WithDiskFloor(s.DiskFloor))
 	}
