@@ -30,13 +30,14 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 	id, err := r.push(req.Context(), batch)
 	if err != nil {
 		if !errors.Is(err, ErrClosed) {
-			r.cfg.log.Error("request not stored; the sender was told to try again", "route", rt.name, "error", err)
+			r.refusing.fails(r.cfg.log, "requests are not stored; senders are told to try again", "route", rt.name, "error", err)
 		}
 		r.refused.add(http.StatusServiceUnavailable)
 		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 		return
 	}
+	r.refusing.works(r.cfg.log, "requests are stored again")
 	if r.cfg.log.Enabled(req.Context(), slog.LevelDebug) {
 		r.cfg.log.Debug("accepted", "route", rt.name, "id", id, "bytes", len(body), "duplicate", id != batch.ID)
 	}

@@ -1,6 +1,7 @@
 package repeater
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ type redisHold struct {
 
 	token   string          // of the last claim here
 	giving  bool            // told to yield, for the sake of shares
+	owed    string          // a token that was to be released, and may not have been
 	sent    int64           // number of the last claim that was sent
 	ack     int64           // number of the last one whose messages the caller has got
 	take    string          // of a take whose outcome is unknown, so that it can be repeated
@@ -54,7 +56,7 @@ func (q *redisQueue) letGo(lane string, h *redisHold) {
 func (q *redisQueue) leaveHold(lane string, h *redisHold) {
 	q.holdsMu.Lock()
 	defer q.holdsMu.Unlock()
-	if h.users--; h.users == 0 && h.token == "" && h.take == "" {
+	if h.users--; h.users == 0 && h.token == "" && h.take == "" && h.owed == "" {
 		delete(q.holds, lane)
 	}
 }
@@ -107,8 +109,11 @@ func (q *redisQueue) claim(ctx context.Context, h *redisHold, c ClaimRequest) (C
 		h.unknown, h.routes = nil, routes.version
 	}
 	ask, renewed := redisAsk{ack: h.ack}, c.Token != ""
-	if c.Token == "" && h.take == "" {
-		h.take = nonce()
+	if c.Token == "" {
+		if err := q.repay(ctx, h, c.Lane); err != nil {
+			return Claim{}, err
+		}
+		h.take = cmp.Or(h.take, nonce())
 	}
 	if c.Token != "" && c.Token != h.token {
 		ask.ack = -1 // it was taken through another redisQueue

@@ -66,10 +66,21 @@ func (q *redisQueue) Release(ctx context.Context, lane, token string) error {
 		return err
 	}
 	defer q.letGo(lane, h)
+	q.forget(h, token)
+	h.owed = token
+	return q.repay(ctx, h, lane)
+}
+
+// repay gives a lane back. One that could not be given back, since Redis was away, would
+// be nobody's until its time is over.
+func (q *redisQueue) repay(ctx context.Context, h *redisHold, lane string) error {
+	if h.owed == "" {
+		return nil
+	}
 	keys := q.laneKeys(lane, "state", "ready", "due", "claimed", "lost")
-	if err := q.lua.Release.Run(ctx, q.client, keys, token, q.channel(), lane).Err(); err != nil {
+	if err := q.lua.Release.Run(ctx, q.client, keys, h.owed, q.channel(), lane).Err(); err != nil {
 		return q.wrap(ctx, "release "+lane, err)
 	}
-	q.forget(h, token)
+	h.owed = ""
 	return nil
 }

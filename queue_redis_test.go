@@ -45,6 +45,7 @@ func TestRedis(t *testing.T) {
 		"one token, two queues": testRedisSharedToken,
 		"nothing left":          testRedisNothingLeft,
 		"take-over":             testRedisTakeOver,
+		"late release":          testRedisLateRelease,
 		"script flush":          testRedisScriptFlush,
 		"strange names":         testRedisStrangeNames,
 		"history":               testRedisHistory,
@@ -264,6 +265,38 @@ func testRedisTakeOver(t *testing.T, store redisStore) {
 		t.Errorf("Release = %v", err)
 	}
 	wantLane(t, q, repeater.LaneInfo{Name: "a", Waiting: 3, Bytes: 21, Held: true})
+}
+
+// A lane that could not be given back when Redis was away is free at once for who held it.
+func testRedisLateRelease(t *testing.T, store redisStore) {
+	away := new(atomic.Bool)
+	q := store.hooked(t, func(_ context.Context, _ []redis.Cmder, next func() error) error {
+		if away.Load() {
+			return io.ErrUnexpectedEOF
+		}
+		return next()
+	})
+	mustPush(t, q, redisBatch("1", "r", "a"))
+	claim := mustClaim(t, q, "a", "", 1)
+	away.Store(true)
+	if err := q.Release(t.Context(), "a", claim.Token); err == nil {
+		t.Fatal("Release without Redis succeeds")
+	}
+	request := repeater.ClaimRequest{Lane: "a", Max: 1, TTL: redisTTL}
+	if _, err := q.Claim(t.Context(), request); err == nil {
+		t.Fatal("Claim without Redis succeeds")
+	}
+	away.Store(false)
+	if _, err := store.queue(t).Claim(t.Context(), request); !errors.Is(err, repeater.ErrBusy) {
+		t.Errorf("Claim by another = %v, want ErrBusy", err)
+	}
+	claim = mustClaim(t, q, "a", "", 1)
+	wantIDs(t, claim, "1")
+	if claim.Messages[0].Lost != 0 {
+		t.Error("the message counts as lost")
+	}
+	mustRelease(t, q, "a", claim.Token)
+	wantIDs(t, mustClaim(t, store.queue(t), "a", "", 1), "1")
 }
 
 func testRedisScriptFlush(t *testing.T, store redisStore) {

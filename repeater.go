@@ -51,6 +51,7 @@ type Repeater struct {
 	idle       idleWarning
 	memory     doorBudget // for bodies
 	refused    refusedCounts
+	refusing   outage // of the store, as senders notice it
 	waiters    waiters
 	noDeadline sync.Once // says that a slow body cannot be cut off
 }

@@ -2,8 +2,6 @@ package repeater
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -35,7 +33,7 @@ type worker struct {
 	memory laneBudget
 	turns  *semaphore.Weighted // one for each attempt in flight, all for one that goes alone
 
-	store trouble
+	store outage
 }
 
 func newWorker(ctx context.Context, r *Repeater) *worker {
@@ -207,31 +205,5 @@ func (w *worker) watch(q SharedQueue) {
 		case <-w.ctx.Done():
 		case <-tick.C:
 		}
-	}
-}
-
-// trouble logs that the store has failed, and that it works again, once each.
-type trouble struct {
-	mu    sync.Mutex
-	since map[string]time.Time // by what was tried
-}
-
-func (t *trouble) report(w *worker, what string, err error) {
-	if w.ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	since, failing := t.since[what]
-	switch {
-	case err != nil && !failing:
-		if t.since == nil {
-			t.since = make(map[string]time.Time)
-		}
-		t.since[what] = time.Now()
-		w.r.cfg.log.Error("the store fails; trying again", "doing", what, "error", err)
-	case err == nil && failing:
-		delete(t.since, what)
-		w.r.cfg.log.Info("the store works again", "doing", what, "after", fmt.Sprint(time.Since(since).Round(time.Millisecond)))
 	}
 }

@@ -3,7 +3,6 @@ package redistest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,7 +59,11 @@ func (n Nodes) join(ctx context.Context, t testing.TB) error {
 // seesAll reports whether the node knows of all slots, and of the nodes that have them.
 func seesAll(ctx context.Context, node *redis.Client, size int) bool {
 	info, err := node.ClusterInfo(ctx).Result()
-	return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_size:%d\r", size))
+	if err != nil || !strings.Contains(info, "cluster_state:ok") {
+		return false
+	}
+	slots, err := node.ClusterSlots(ctx).Result()
+	return err == nil && len(slots) == size
 }
 
 // AddReplicas gives each primary a replica, and returns when all are in step.

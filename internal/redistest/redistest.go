@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,14 +122,21 @@ func (s *Server) Kill() {
 // Restart starts the server, after Kill, with what it had on disk.
 func (s *Server) Restart() {
 	s.t.Helper()
-	s.Kill()
-	s.run(append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(s.dir, "redis.log"),
-	}, s.args...))
+	s.Launch()
+	s.await()
 }
 
-func (s *Server) run(args []string) {
+// Launch is Restart with further arguments, and does not wait until the server is ready.
+func (s *Server) Launch(args ...string) {
+	s.t.Helper()
+	s.Kill()
+	s.launch(slices.Concat([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--logfile", filepath.Join(s.dir, "redis.log"),
+	}, s.args, args))
+}
+
+func (s *Server) launch(args []string) {
 	s.t.Helper()
 	s.out, s.exited = new(bytes.Buffer), make(chan struct{})
 	s.cmd = exec.Command(binary, args...) // #nosec G204 -- a test names the arguments
@@ -141,6 +149,10 @@ func (s *Server) run(args []string) {
 		_ = cmd.Wait()
 		close(exited)
 	}(s.cmd, s.exited)
+}
+
+func (s *Server) await() {
+	s.t.Helper()
 	if err := s.awaitReady(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
 		s.t.Fatalf("redistest: %v\n%s%s", err, s.out, log)

@@ -46,7 +46,8 @@ func (g *Guarded) startSentinel(t testing.TB) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatalf("redistest: %v", err)
 	}
-	s.run([]string{conf, "--sentinel"})
+	s.launch([]string{conf, "--sentinel"})
+	s.await()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	client := redis.NewSentinelClient(&redis.Options{Addr: s.Addr()})
