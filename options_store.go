@@ -74,6 +74,7 @@ func WithRedisPrefix(prefix string) Option {
 	return func(c *config) {
 		if strings.ContainsAny(prefix, "{}") {
 			c.fail("WithRedisPrefix: %q contains braces, which Redis Cluster reads as a hash tag", prefix)
+			return
 		}
 		c.redis.prefix = prefix
 		c.redis.named = append(c.redis.named, "WithRedisPrefix")
@@ -95,6 +96,7 @@ func RedisWait(replicas int, timeout time.Duration) Option {
 	return func(c *config) {
 		if replicas < 0 || timeout < 0 {
 			c.fail("RedisWait: %d replicas and %v must not be negative", replicas, timeout)
+			return
 		}
 		c.redis.replicas, c.redis.wait = replicas, cmp.Or(timeout, time.Second)
 		c.redis.named = append(c.redis.named, "RedisWait")
