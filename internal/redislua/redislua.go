@@ -37,6 +37,8 @@ import (
 var (
 	//go:embed lib.lua
 	lib string
+	//go:embed lane.lua
+	lane string
 	//go:embed push.lua
 	push string
 	//go:embed claim.lua
@@ -82,12 +84,13 @@ type Scripts struct {
 
 // New returns the scripts. It is a function so that a program without Redis does not link them.
 func New() *Scripts {
-	script := func(src string) *redis.Script { return redis.NewScript(lib + src) }
+	small := func(src string) *redis.Script { return redis.NewScript(lib + src) }
+	script := func(src string) *redis.Script { return small(lane + src) }
 	return &Scripts{
-		Push: script(push), Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
+		Push: small(push), Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
 		Dead: script(dead), Letter: script(letter), Payload: script(payload),
 		Replay: script(replay), Drop: script(drop), Prune: script(prune),
-		Steer: script(steer), Register: script(register), Announce: script(announce),
-		OutboxPush: script(outboxPush), OutboxDue: script(outboxDue),
+		Steer: script(steer), Register: small(register), Announce: small(announce),
+		OutboxPush: small(outboxPush), OutboxDue: small(outboxDue),
 	}
 }
