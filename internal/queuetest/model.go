@@ -37,7 +37,7 @@ func modelPlays(s *suite) {
 	model := memqueue.NewAt(s.clock.Now)
 	for seed := range s.h.Plays {
 		p := &play{
-			suite: s, model: model, rand: rand.New(rand.NewPCG(uint64(seed), 0)),
+			suite: s, model: model, rand: rand.New(rand.NewPCG(uint64(seed), 0)), // #nosec G404 -- a play is to be repeated by its seed
 			tokens: make(map[string][2]string), hands: make(map[string][]repeater.Key), own: make(map[repeater.Key]bool),
 		}
 		for _, lane := range words("a b c") {
@@ -72,7 +72,7 @@ func (p *play) step() {
 	case n < 79:
 		p.release(p.lane())
 	case n < 84:
-		p.steer(p.lane(), repeater.LaneOrder(p.rand.IntN(4)))
+		p.steer(p.lane(), repeater.LaneOrder(p.rand.IntN(4))) // #nosec G115 -- below 4
 	case n < 86:
 		p.steer(p.lane(), repeater.LaneResume) // more often than the rest
 	case n < 92:
@@ -185,7 +185,7 @@ func (p *play) settle(lane string) {
 	p.rand.Shuffle(len(hand), func(i, j int) { hand[i], hand[j] = hand[j], hand[i] })
 	var settlements []repeater.Settlement
 	for _, k := range hand[:p.rand.IntN(len(hand)+1)] {
-		one := repeater.Settlement{Key: k, Kind: repeater.SettleKind(p.rand.IntN(4)), After: p.moment(6), Attempt: attempt(p.rand.IntN(50))}
+		one := repeater.Settlement{Key: k, Kind: repeater.SettleKind(p.rand.IntN(4)), After: p.moment(6), Attempt: attempt(p.rand.IntN(50))} // #nosec G115 -- below 4
 		one.Hold = p.rand.IntN(2) == 0 && !p.own[k]
 		one.Refused = p.rand.IntN(2) == 0
 		one.Attempt.Silent = p.rand.IntN(2) == 0
