@@ -25,6 +25,7 @@ func parseTarget(target string) (*url.URL, error) {
 	case strings.ContainsFunc(u.RawQuery, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return nil, errors.New("the URL's query contains a space or control character; escape it")
 	}
+	u.Host = strings.TrimSuffix(u.Host, ":") // an empty port is the default one
 	return u, nil
 }
 
