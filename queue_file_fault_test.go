@@ -265,6 +265,7 @@ func TestFileOfAnotherWhileReopening(t *testing.T) {
 			t.Error("pushed without a file")
 		}
 
+		synctest.Wait() // for the file to be closed
 		other := &fileTest{T: t, path: aside}
 		other.open()
 		other.push("a", "3")

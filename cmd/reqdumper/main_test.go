@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 func TestMain(m *testing.M) { os.Exit(proctest.Main(m)) }
@@ -68,7 +69,7 @@ var varying = regexp.MustCompile(`(?m)^(=== \d+  ).*( from )\S+|^(Host: ).*`)
 
 func TestPrints(t *testing.T) {
 	t.Parallel()
-	port := proctest.FreePort(t)
+	port := testport.Plain(t)
 	d := start(t, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	if want := "http://" + proctest.Loopback(port); d.url != want {
 		t.Errorf("it listens on %s, want %s", d.url, want)

@@ -15,7 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 // oldConfig has all that the original program read, as its operators wrote it.
@@ -82,7 +82,7 @@ func TestOldConfig(t *testing.T) {
 	t.Parallel()
 	dest := newDestination(t)
 	redis := miniredis.RunT(t)
-	port := strconv.Itoa(proctest.FreePort(t))
+	port := strconv.Itoa(testport.Plain(t))
 	text := strings.NewReplacer("DESTINATION", dest.URL, "REDIS_HOST", redis.Host(), "REDIS_PORT", redis.Port(), "PORT", port).Replace(oldConfig)
 	dir := write(t, "config.ini", text)
 	p := serve(t, dir)

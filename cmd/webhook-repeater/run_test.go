@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 // TestTo needs no file: everything goes to one destination, path and query kept.
@@ -116,7 +117,7 @@ func TestSignalWhileNothingHappens(t *testing.T) {
 // TestUnreachableRedis: the program starts, tells senders to come again, and goes on trying.
 func TestUnreachableRedis(t *testing.T) {
 	t.Parallel()
-	nobody := proctest.Loopback(proctest.FreePort(t))
+	nobody := proctest.Loopback(testport.Plain(t))
 	dir := write(t, "config.ini", "[server]\nhost = 127.0.0.1\nport = 0\n[app]\npush_timeout = 300ms\n"+
 		"[store]\nredis_url = redis://user:hunter2@"+nobody+"/0\n"+hook)
 	p := serve(t, dir)

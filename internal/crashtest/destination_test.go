@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 // destination is where deliveries go. While it is down, connections are refused.
@@ -23,7 +24,7 @@ type destination struct {
 
 func newDestination(t *testing.T, l *ledger) *destination {
 	t.Helper()
-	d := &destination{path: "/hook", addr: proctest.Loopback(proctest.FreePort(t)), ledger: l}
+	d := &destination{path: "/hook", addr: proctest.Loopback(testport.Plain(t)), ledger: l}
 	t.Cleanup(d.down)
 	return d
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 // setup is how one process is configured; it stays the same over restarts.
@@ -41,7 +42,7 @@ dst_host = %s
 
 func newSetup(t *testing.T, dest *destination) *setup {
 	t.Helper()
-	s := &setup{dir: t.TempDir(), port: proctest.FreePort(t), dest: "http://" + dest.addr, grace: 5 * time.Second}
+	s := &setup{dir: t.TempDir(), port: testport.Plain(t), dest: "http://" + dest.addr, grace: 5 * time.Second}
 	s.store = "file = " + s.file()
 	return s
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/proctest"
 	"github.com/webhook-repeater/repeater/internal/redistest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 const (
@@ -44,7 +45,7 @@ func TestThreeProcesses(t *testing.T) {
 	var processes []process
 	var urls []string
 	for range processCount {
-		port := proctest.FreePort(t)
+		port := testport.Plain(t)
 		processes = append(processes, startShared(t, port, server.Addr(), lanes))
 		urls = append(urls, "http://"+proctest.Loopback(port))
 	}

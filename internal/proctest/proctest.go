@@ -4,14 +4,12 @@ package proctest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -57,27 +55,6 @@ func Program(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return bin
-}
-
-// Ports lie below those from which outgoing connections take theirs: nothing else may
-// settle on one while the process that owns it is dead.
-var (
-	firstPort = 20000 + rand.IntN(10000) // #nosec G404 -- any port that is free
-	ports     atomic.Int32
-)
-
-// FreePort returns a port on which nobody listens now, another one at each call.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := firstPort + int(ports.Add(1))
-		if ln, err := net.Listen("tcp", Loopback(port)); err == nil {
-			_ = ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // Loopback is the address of a port.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 const (
@@ -58,7 +59,7 @@ func Start(t testing.TB, args ...string) *Server {
 // newServer has a port and a folder, but does not run.
 func newServer(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, port: freePort(t), dir: t.TempDir(), args: args}
+	s := &Server{t: t, port: testport.Redis(t), dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
 	return s
 }
@@ -193,28 +194,4 @@ func (s *Server) ready(ctx context.Context, client *redis.Client) error {
 		}
 	}
 	return errors.New("cluster is not ready")
-}
-
-// freePort finds a port that is free now, and whose cluster bus, 10,000 further on, is free
-// too. Both lie below those from which outgoing connections take theirs: nothing else may settle
-// on one while the server is dead, nor a client that dials it connect to itself.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(10_000) // #nosec G404 -- any port that is free
-		if free(port) && free(port+10_000) {
-			return port
-		}
-	}
-	t.Fatal("redistest: no free port")
-	return 0
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	_ = l.Close()
-	return true
 }
