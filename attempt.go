@@ -32,7 +32,7 @@ type outcome struct {
 // attempt tries once to deliver a message, with so many quick retries.
 func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	o := outcome{msg: m}
-	req, err := r.outgoing(m)
+	req, body, err := r.outgoing(m)
 	if err != nil {
 		o.reason = err.Error()
 		return o
@@ -42,7 +42,7 @@ func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	t := newTry(ctx)
 	started := time.Now()
 	o.attempt.At = r.cfg.clock()
-	resp, err := t.send(req, r.cfg.transportOf(m), started, quick)
+	resp, err := t.send(req, body, r.cfg.transportOf(m), started, quick)
 	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		o.cancelled = true
 		return o
@@ -140,7 +140,7 @@ func newTry(ctx context.Context) *try {
 	return t
 }
 
-func (t *try) send(req *http.Request, rt http.RoundTripper, started time.Time, quick int) (*http.Response, error) {
+func (t *try) send(req *http.Request, body []byte, rt http.RoundTripper, started time.Time, quick int) (*http.Response, error) {
 	req = req.WithContext(t.ctx)
 	resp, err := rt.RoundTrip(req)
 	if quick == 0 || !quickly(resp, err) || t.ctx.Err() != nil || time.Since(started)+quickFirst >= quickWithin {
@@ -149,5 +149,5 @@ func (t *try) send(req *http.Request, rt http.RoundTripper, started time.Time, q
 	if resp != nil {
 		discard(resp)
 	}
-	return retryQuickly(req, rt, started, quick)
+	return retryQuickly(req, body, rt, started, quick)
 }

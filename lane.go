@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -12,6 +13,8 @@ const (
 	linger      = time.Second
 	wakeAgain   = 100 * time.Millisecond
 	yieldFor    = pollEvery / 2
+	settleBatch = 16               // deliveries that are told together,
+	settleSoon  = time.Millisecond // or after so long
 )
 
 // lane works one lane: one goroutine owns all of this state, and hands what
@@ -27,7 +30,8 @@ type lane struct {
 	set    laneSettings
 	woken  chan struct{}
 	memory chan struct{} // the budget may have room
-	steer  atomic.Bool   // an operator may have given an order: ask the store before anything else
+	crew   crew
+	steer  atomic.Bool // an operator may have given an order: ask the store before anything else
 
 	unwell atomic.Bool // for those outside of the goroutine
 
@@ -45,6 +49,7 @@ type lane struct {
 
 	unsettled []Settlement
 	settleAt  time.Time // not before, when the store has failed
+	settleBy  time.Time // at the latest, if these are deliveries
 	reserved  int64     // of the memory budget, for the claim under way
 	inLine    bool      // for that
 	largest   int64     // message met so far; 0: none
@@ -81,7 +86,7 @@ type (
 func newLane(w *worker, name string) *lane {
 	set := w.r.cfg.lane(name)
 	return &lane{
-		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), more: true,
+		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
 		health:    health{limit: set.concurrency},
 		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),
@@ -92,6 +97,7 @@ func newLane(w *worker, name string) *lane {
 // after the drain of what is in flight, with the worker.
 func (l *lane) run() {
 	defer l.timer.Stop()
+	defer l.crew.dismiss()
 	for {
 		for l.w.ctx.Err() == nil && !l.busy {
 			l.step()
@@ -113,7 +119,7 @@ func (l *lane) step() {
 	if l.steer.Swap(false) {
 		l.obey()
 	}
-	if len(l.unsettled) > 0 && !l.settling && !now.Before(l.settleAt) {
+	if l.maySettle(now) {
 		l.startSettle()
 	}
 	pressed := l.w.memory.pressed.Load()
@@ -138,6 +144,22 @@ func (l *lane) step() {
 	case l.token != "" && now.After(l.renew):
 		l.startClaim(now, 0)
 	}
+}
+
+// maySettle lets deliveries wait for company while more are under way.
+func (l *lane) maySettle(now time.Time) bool {
+	if len(l.unsettled) == 0 || l.settling || now.Before(l.settleAt) {
+		return false
+	}
+	return l.inFlight+len(l.buffer) == 0 || len(l.unsettled) >= settleBatch || !now.Before(l.settleBy) || l.barrier ||
+		slices.ContainsFunc(l.unsettled, func(s Settlement) bool { return s.Kind != SettleDelivered })
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (l *lane) mayAttempt(now time.Time) bool {
@@ -239,7 +261,7 @@ func (l *lane) quiet(idle bool) time.Duration {
 	sooner(!l.claiming && l.token != "", l.renew.Add(time.Millisecond))
 	sooner(!l.claiming && l.more && l.notUntil.After(now), l.notUntil)
 	sooner(l.inFlight < l.limit && len(l.buffer) > 0 && l.paced.After(now), l.paced)
-	sooner(!l.settling && len(l.unsettled) > 0, l.settleAt)
+	sooner(!l.settling && len(l.unsettled) > 0, later(l.settleAt, l.settleBy))
 	return d
 }
 
@@ -252,7 +274,7 @@ func (l *lane) startAttempt(now time.Time) {
 		quick, turns = 0, allAttempts
 		l.suspect(m, "it is tried alone")
 	}
-	l.w.wg.Go(func() {
+	l.crew.do(func() {
 		o := outcome{msg: m, cancelled: true}
 		if l.w.turns.Acquire(l.w.attempts, turns) == nil {
 			o = l.w.r.attempt(l.w.attempts, m, quick)
@@ -269,7 +291,7 @@ func (l *lane) startClaim(now time.Time, n int) {
 		l.more = false
 	}
 	req := ClaimRequest{Lane: l.name, Token: l.token, Max: n, MaxBytes: min(l.reserved, claimBytes), TTL: claimTTL}
-	l.w.wg.Go(func() {
+	l.crew.do(func() {
 		ctx, cancel := l.storeContext()
 		defer cancel()
 		c, err := l.w.r.queue.Claim(ctx, req)
@@ -281,7 +303,7 @@ func (l *lane) startSettle() {
 	l.settling = true
 	batch, token := l.unsettled, l.token
 	l.unsettled = nil
-	l.w.wg.Go(func() {
+	l.crew.do(func() {
 		ctx, cancel := l.storeContext()
 		defer cancel()
 		l.settled <- settledBatch{batch, token, l.w.r.queue.Settle(ctx, l.name, token, batch)}

@@ -13,21 +13,21 @@ import (
 )
 
 // outgoing makes the request to send from the stored one and from the current
-// configuration. Its error is the reason why the message is dead.
-func (r *Repeater) outgoing(m Claimed) (*http.Request, error) {
+// configuration, and returns its body besides. Its error is the reason why the message is dead.
+func (r *Repeater) outgoing(m Claimed) (*http.Request, []byte, error) {
 	if m.Err != nil {
-		return nil, m.Err
+		return nil, nil, m.Err
 	}
 	rt := r.cfg.byName[m.Route]
 	if rt == nil {
-		return nil, fmt.Errorf("route %q is no longer configured", m.Route)
+		return nil, nil, fmt.Errorf("route %q is no longer configured", m.Route)
 	}
 	if m.Key.Dest >= len(rt.dests) {
-		return nil, fmt.Errorf("route %q no longer has a destination %d", m.Route, m.Key.Dest)
+		return nil, nil, fmt.Errorf("route %q no longer has a destination %d", m.Route, m.Key.Dest)
 	}
 	in, err := r.cfg.codec.Decode(m.Key, m.Payload)
 	if err != nil {
-		return nil, fmt.Errorf("cannot decode: %w", err)
+		return nil, nil, fmt.Errorf("cannot decode: %w", err)
 	}
 	dest := rt.dests[m.Key.Dest]
 	req := &http.Request{
@@ -48,31 +48,23 @@ func (r *Repeater) outgoing(m Claimed) (*http.Request, error) {
 	if rt.sign != nil {
 		sign(req.Header, rt.sign, m.Key.ID, r.cfg.clock(), in.Body)
 	}
-	return req, nil
+	return req, in.Body, nil
 }
 
 // setBody lets the transport try another connection when one turns out to be
 // closed before anything was written. With an idempotency key it would also
-// resend what may have arrived: that is for the queue to decide.
+// resend what may have arrived: that is for the queue to decide. A bytes.Reader it knows
+// to be in memory, and sends header and body in one write.
 func setBody(req *http.Request, body []byte) {
 	if len(body) == 0 {
 		return
 	}
-	open := func() (io.ReadCloser, error) { return &storedBody{*bytes.NewReader(body), body}, nil }
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	req.Body, _ = open()
 	if req.Header["Idempotency-Key"] == nil && req.Header["X-Idempotency-Key"] == nil {
 		req.GetBody = open
 	}
 }
-
-// storedBody can be had again as a whole.
-type storedBody struct {
-	bytes.Reader
-	whole []byte
-}
-
-// Close does nothing.
-func (*storedBody) Close() error { return nil }
 
 // setHeaders adds what is ours; the values share one array.
 func setHeaders(req *http.Request, rt *route, dest destination, m Claimed, in *Request) {

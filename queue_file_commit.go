@@ -55,6 +55,11 @@ const (
 	// A transaction is held in memory until it is written.
 	maxCommitBytes = 16 << 20
 	maxCommitOps   = 4096
+	// From so many operations waiting at a time, a commit waits for company, for as long as
+	// the last one took, within bounds.
+	leastCompany = 8
+	gatherLeast  = time.Millisecond
+	gatherMost   = 10 * time.Millisecond
 	// retryCommit is the pause before facts are tried again.
 	retryCommit = 100 * time.Millisecond
 )
@@ -70,16 +75,20 @@ type committer struct {
 	refillAt time.Time // not before
 	healed   time.Time // when the file was last opened again
 	pause    time.Duration
+	took     time.Duration // by the last commit
 
 	mu       sync.Mutex
 	ops      []*queuedOp
 	busy     bool  // operations have been taken and are not yet committed
 	broken   error // why only facts are taken: the file is being opened again
 	stopping bool
+	awaited  int // of ops: somebody waits
+	company  int // so many of which are worth waiting for
 
-	urgent chan struct{} // somebody waits
-	lazy   chan struct{} // something rides
-	ended  chan struct{}
+	gathered chan struct{} // they are there
+	urgent   chan struct{} // somebody waits
+	lazy     chan struct{} // something rides
+	ended    chan struct{}
 }
 
 // queuedOp is an operation and whoever waits for it.
@@ -98,6 +107,7 @@ const (
 
 func (c *committer) start(q *fileQueue) {
 	c.q = q
+	c.gathered = make(chan struct{}, 1)
 	c.urgent, c.lazy, c.ended = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
 	signal(c.lazy) // perhaps the reserve is not whole
 	go c.loop()
@@ -164,6 +174,11 @@ func (c *committer) add(op fileOp, awaited bool) (*queuedOp, error) {
 		return nil, fmt.Errorf("store: %w", c.broken)
 	}
 	c.ops = append(c.ops, qo)
+	if awaited {
+		if c.awaited++; c.awaited == c.company {
+			signal(c.gathered)
+		}
+	}
 	signal(wake)
 	return qo, nil
 }
@@ -177,9 +192,12 @@ func (c *committer) loop() {
 			c.wait(rideFor)
 		}
 		for {
+			c.gather()
 			ops, more := c.take()
 			if len(ops) > 0 {
+				began := time.Now()
 				c.commit(ops)
+				c.expect(ops, time.Since(began))
 			}
 			if !more {
 				break
@@ -190,6 +208,41 @@ func (c *committer) loop() {
 		}
 		c.refill()
 	}
+}
+
+// gather waits for company: under load each commit is shared by most of those who have lately been
+// waiting at a time. It costs the same two syncs, however many share it.
+func (c *committer) gather() {
+	c.mu.Lock()
+	select {
+	case <-c.gathered: // an earlier company
+	default:
+	}
+	enough := c.company < leastCompany || c.awaited >= c.company || c.stopping
+	c.mu.Unlock()
+	if enough {
+		return
+	}
+	t := time.NewTimer(min(max(gatherLeast, c.took), gatherMost))
+	defer t.Stop()
+	select {
+	case <-c.gathered:
+	case <-t.C:
+	}
+}
+
+// expect learns from a commit how many will be waiting before the next one.
+func (c *committer) expect(ops []*queuedOp, took time.Duration) {
+	c.took = took
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.awaited
+	for _, op := range ops {
+		if op.result != nil {
+			n++
+		}
+	}
+	c.company = n * 3 / 4
 }
 
 // wait gives riders company, but not for long.
@@ -226,6 +279,9 @@ func (c *committer) take() (ops []*queuedOp, more bool) {
 	}
 	live := ops[:0]
 	for _, op := range ops {
+		if op.result != nil {
+			c.awaited--
+		}
 		if op.state.CompareAndSwap(opQueued, opTaken) {
 			live = append(live, op)
 		}
@@ -254,6 +310,7 @@ func (c *committer) commit(ops []*queuedOp) {
 }
 
 func (c *committer) succeeded(t *fileTx, ops []*queuedOp) {
+
 	t.publish()
 	for _, op := range ops {
 		op.done()
@@ -288,6 +345,9 @@ func (c *committer) retry(ops []*queuedOp, cause error) {
 	}
 	for _, op := range ops {
 		op.state.Store(opQueued)
+		if op.result != nil {
+			c.awaited++
+		}
 	}
 	c.ops = append(ops, c.ops...)
 	time.AfterFunc(retryCommit, func() { signal(c.lazy) })

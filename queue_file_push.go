@@ -40,8 +40,9 @@ func (p *filePush) size() int {
 func (p *filePush) apply(t *fileTx) error {
 	b := &p.batch
 	p.id = b.ID
-	mark := sha256.Sum256([]byte(b.Dedupe))
+	var mark [sha256.Size]byte
 	if b.Dedupe != "" {
+		mark = sha256.Sum256([]byte(b.Dedupe))
 		if first := t.marked(mark); first != "" {
 			p.id = first
 			return nil

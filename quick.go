@@ -22,7 +22,7 @@ const (
 // retryQuickly tries again what has just failed, n times at most, and returns the last
 // answer. It comes after the first try rather than around it, so that what
 // succeeds at once costs nothing.
-func retryQuickly(req *http.Request, rt http.RoundTripper, started time.Time, n int) (*http.Response, error) {
+func retryQuickly(req *http.Request, body []byte, rt http.RoundTripper, started time.Time, n int) (*http.Response, error) {
 	select {
 	case <-time.After(quickFirst):
 	case <-req.Context().Done():
@@ -46,8 +46,8 @@ func retryQuickly(req *http.Request, rt http.RoundTripper, started time.Time, n 
 	if err != nil {
 		return nil, err
 	}
-	if body, ok := req.Body.(*storedBody); ok {
-		if err := again.SetBody(body.whole); err != nil {
+	if len(body) > 0 {
+		if err := again.SetBody(body); err != nil {
 			return nil, err
 		}
 	}
