@@ -94,7 +94,10 @@ func (l *lane) quick() int {
 }
 
 func (l *lane) onAttempted(a attempted) {
-	l.inFlight--
+	if !a.next {
+		l.inFlight--
+		l.recall()
+	}
 	if !a.cancelled && a.token == l.token { // or it was given back with the lane, or is another's by now
 		s := l.rule(&a)
 		l.log(a.outcome, s)

@@ -13,8 +13,8 @@ const (
 	linger      = time.Second
 	wakeAgain   = 100 * time.Millisecond
 	yieldFor    = pollEvery / 2
-	settleBatch = 16               // deliveries that are told together,
-	settleSoon  = time.Millisecond // or after so long
+	settleBatch = 32                   // deliveries that are told together,
+	settleSoon  = 2 * time.Millisecond // or after so long
 )
 
 // lane works one lane: one goroutine owns all of this state, and hands what
@@ -56,12 +56,15 @@ type lane struct {
 	barrier   bool      // nothing is claimed or attempted until all is settled
 	troubles  int       // of the store, in a row
 
-	inFlight           int
+	relay              relay
+	inFlight           int // what is lined up not included
 	claiming, settling bool
 	attempted          chan attempted
 	claimed            chan claimed
 	settled            chan settledBatch
 	timer              *time.Timer
+	rings              time.Time // when the timer does; zero when it is not running
+	sleepTo            time.Time
 }
 
 // What comes back to the lane's goroutine.
@@ -70,6 +73,7 @@ type (
 		outcome
 		token string // under which it was claimed
 		probe bool   // of the message behind a silent head
+		next  bool   // what was lined up is under way
 	}
 	claimed struct {
 		Claim
@@ -123,13 +127,16 @@ func (l *lane) step() {
 		l.startSettle()
 	}
 	pressed := l.w.memory.pressed.Load()
-	if pressed && l.inFlight+len(l.buffer) > 1 {
+	if pressed {
 		l.keepOne()
 	}
 	for l.mayAttempt(now) && !(pressed && l.inFlight > 0) {
 		if !l.setAside() {
 			l.startAttempt(now)
 		}
+	}
+	if !pressed {
+		l.lineUp(now)
 	}
 	if l.claiming {
 		return
@@ -207,14 +214,15 @@ func (l *lane) window() int {
 // wait returns when something has happened; false when the lane should be left.
 func (l *lane) wait() bool {
 	idle := l.idle()
-	l.timer.Reset(l.quiet(idle))
+	l.arm(l.quiet(idle))
 	select {
 	case <-l.w.ctx.Done():
 	case <-l.woken:
 		l.wake()
 	case <-l.memory:
-	case <-l.timer.C:
-		return !idle
+	case now := <-l.timer.C:
+		l.rings = time.Time{}
+		return !idle || now.Before(l.sleepTo)
 	case a := <-l.attempted:
 		l.onAttempted(a)
 	case c := <-l.claimed:
@@ -223,6 +231,18 @@ func (l *lane) wait() bool {
 		l.onSettled(s)
 	}
 	return true
+}
+
+// arm lets the timer ring in d at the latest. One that rings sooner is left alone: to set it anew
+// for each message costs more than to step once for nothing.
+func (l *lane) arm(d time.Duration) {
+	now := time.Now()
+	l.sleepTo = now.Add(d)
+	if l.rings.After(now) && !l.rings.After(l.sleepTo) {
+		return
+	}
+	l.rings = l.sleepTo
+	l.timer.Reset(d)
 }
 
 // wake has the lane claim, as something has been pushed: at once, or, while what it waits for may be a
@@ -269,20 +289,33 @@ func (l *lane) startAttempt(now time.Time) {
 	m, probe := l.next()
 	l.inFlight++
 	l.paced = now.Add(l.set.pace)
-	token, quick, turns := l.token, l.quick(), int64(1)
+	e := &errand{m, l.token, l.quick(), probe}
 	if m.Lost >= lostTooOften {
-		quick, turns = 0, allAttempts
+		e.quick = 0
 		l.suspect(m, "it is tried alone")
 	}
 	l.crew.do(func() {
-		o := outcome{msg: m, cancelled: true}
-		if l.w.turns.Acquire(l.w.attempts, turns) == nil {
-			o = l.w.r.attempt(l.w.attempts, m, quick)
-			l.w.turns.Release(turns)
+		for e != nil {
+			e = l.perform(e)
 		}
-		l.w.memory.give(int64(len(m.Payload)))
-		l.attempted <- attempted{o, token, probe}
 	})
+}
+
+// perform attempts a message, and returns what to go on with.
+func (l *lane) perform(e *errand) *errand {
+	turns := int64(1)
+	if e.msg.Lost >= lostTooOften {
+		turns = allAttempts
+	}
+	o := outcome{msg: e.msg, cancelled: true}
+	if l.w.turns.Acquire(l.w.attempts, turns) == nil {
+		o = l.w.r.attempt(l.w.attempts, e.msg, e.quick)
+		l.w.turns.Release(turns)
+	}
+	l.w.memory.give(int64(len(e.msg.Payload)))
+	next := l.follow(&o)
+	l.attempted <- attempted{o, e.token, e.probe, next != nil}
+	return next
 }
 
 func (l *lane) startClaim(now time.Time, n int) {
@@ -318,6 +351,7 @@ func (l *lane) storeContext() (context.Context, context.CancelFunc) {
 
 // finish waits for what is in flight, settles, and gives the lane back.
 func (l *lane) finish() {
+	l.recall()
 	giveUp := time.NewTimer(l.w.r.cfg.drain + settleGrace)
 	defer giveUp.Stop()
 	for over := false; l.inFlight > 0 || l.claiming || l.settling || len(l.unsettled) > 0; {
@@ -332,7 +366,7 @@ func (l *lane) finish() {
 		if !l.claiming && l.token != "" && now.After(l.renew) {
 			l.startClaim(now, 0)
 		}
-		l.timer.Reset(l.quiet(false))
+		l.arm(l.quiet(false))
 		select {
 		case a := <-l.attempted:
 			l.onAttempted(a)
@@ -341,6 +375,7 @@ func (l *lane) finish() {
 		case s := <-l.settled:
 			l.onSettled(s)
 		case <-l.timer.C:
+			l.rings = time.Time{}
 		case <-giveUp.C:
 			over = true
 		}

@@ -30,6 +30,7 @@ func (l *lane) onClaimed(c claimed) {
 	}
 	l.storeWorks("claim")
 	l.token, l.expires, l.renew = c.Token, c.asked.Add(claimTTL), c.asked.Add(claimTTL/3)
+	l.relay.until.Store(int64(l.expires.Sub(started)))
 	if len(l.unsettled) == 0 && !l.settling {
 		l.learn(c.Failures, c.Refusals)
 	}
@@ -41,8 +42,9 @@ func (l *lane) onClaimed(c claimed) {
 	l.sized(c.Messages)
 	l.buffer = append(l.buffer, c.Messages...)
 	l.bury(c.More)
-	if c.Paused && len(l.buffer) > 0 {
-		l.barrier = true
+	if c.Paused {
+		l.recall()
+		l.barrier = l.barrier || len(l.buffer) > 0
 	}
 	if l.barrier || l.yield {
 		l.giveBack()
@@ -81,6 +83,7 @@ func (l *lane) lift() {
 
 // giveBack returns what is in hand and not tried, so that nothing overtakes the head.
 func (l *lane) giveBack() {
+	l.recall()
 	for i := range l.buffer {
 		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
 	}
@@ -89,6 +92,7 @@ func (l *lane) giveBack() {
 
 // keepOne leaves memory to others: what is in hand beyond one message goes back.
 func (l *lane) keepOne() {
+	l.recall()
 	keep := max(0, 1-l.inFlight)
 	for i := keep; i < len(l.buffer); i++ {
 		l.unsettled = append(l.unsettled, Settlement{Key: l.buffer[i].Key, Kind: SettleRelease})
@@ -118,6 +122,7 @@ func (l *lane) obey() {
 // takenOver forgets what was claimed: the lane was another's meanwhile.
 func (l *lane) takenOver() {
 	l.w.r.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
+	l.recall()
 	l.dropBuffer(0)
 	l.token, l.unsettled = "", nil
 	l.barrier, l.more, l.notUntil = false, true, time.Time{}
@@ -149,6 +154,7 @@ func (l *lane) release() {
 // stayAway leaves the lane to another process for a while, and swallows wakes.
 func (l *lane) stayAway() {
 	l.timer.Reset(yieldFor)
+	l.rings = time.Time{}
 	select {
 	case <-l.timer.C:
 	case <-l.w.ctx.Done():

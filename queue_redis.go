@@ -34,6 +34,7 @@ type redisQueue struct {
 	check    redisCheck
 	swept    atomic.Int64 // when the outbox was last looked through, on the process's clock
 	wait     redisWait
+	group    redisGroup
 
 	holdsMu sync.Mutex
 	holds   map[string]*redisHold
@@ -95,15 +96,13 @@ func (q *redisQueue) push(ctx context.Context, b *Batch) (string, error) {
 	if cluster && (b.dedupeMillis() > 0 || !q.oneSlot(lanes)) {
 		return q.pushOutbox(ctx, b, lanes)
 	}
-	reply, err := q.runSafe(ctx, q.lua.Push, q.pushKeys(b, lanes), q.pushArgs(b, lanes)...).Slice()
-	if err != nil {
-		return "", err
+	p := newRedisPush(ctx, b, lanes)
+	if cluster { // each alone, as one slow node would hold up what is for the others
+		q.sendTogether([]*redisPush{p})
+	} else {
+		q.pushTogether(p)
 	}
-	q.sizes.learnAll(lanes, reply[2:])
-	if replyInt(reply, 1) > 0 {
-		return "", ErrFull
-	}
-	return replyText(reply, 0), nil
+	return p.await()
 }
 
 func (q *redisQueue) pushKeys(b *Batch, lanes []string) []string {

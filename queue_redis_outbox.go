@@ -138,11 +138,11 @@ func (q *redisQueue) copyOut(ctx context.Context, n int, items []outboxItem) err
 		one := *item.batch
 		one.Dedupe, one.Bound, one.Messages = "", Bound{}, []Message{*item.message}
 		lanes := []string{item.message.Lane}
-		runs[i] = redisRun{q.pushKeys(&one, lanes), q.pushArgs(&one, lanes)}
+		runs[i] = redisRun{q.lua.Push, q.pushKeys(&one, lanes), q.pushArgs(&one, lanes)}
 	}
 	var done []string
 	var errs []error
-	for i, cmd := range q.runAllSafe(ctx, q.lua.Push, runs) {
+	for i, cmd := range q.runAllSafe(ctx, runs) {
 		reply, err := cmd.Slice()
 		if err != nil {
 			errs = append(errs, err)
@@ -183,9 +183,9 @@ func (q *redisQueue) sweepOutbox(ctx context.Context) {
 	}
 	runs := make([]redisRun, outboxes)
 	for n := range runs {
-		runs[n] = redisRun{[]string{q.outboxKey(n, "items"), q.outboxKey(n, "since")}, []any{millis(outboxAge), outboxPage}}
+		runs[n] = redisRun{q.lua.OutboxDue, []string{q.outboxKey(n, "items"), q.outboxKey(n, "since")}, []any{millis(outboxAge), outboxPage}}
 	}
-	for n, cmd := range q.runAll(ctx, q.lua.OutboxDue, runs) {
+	for n, cmd := range q.runAll(ctx, runs) {
 		for q.sweepPage(ctx, n, cmd) {
 			cmd = q.lua.OutboxDue.Run(ctx, q.client, runs[n].keys, runs[n].args...)
 		}

@@ -15,9 +15,11 @@ type redisWait struct {
 	timeout  time.Duration
 }
 
+// redisRun is a script with what it is run on.
 type redisRun struct {
-	keys []string
-	args []any
+	script *redis.Script
+	keys   []string
+	args   []any
 }
 
 // runSafe runs a script, and waits for the replicas that the options ask for.
@@ -25,13 +27,13 @@ func (q *redisQueue) runSafe(ctx context.Context, script *redis.Script, keys []s
 	if q.wait.replicas == 0 {
 		return script.Run(ctx, q.client, keys, args...)
 	}
-	return q.runAllSafe(ctx, script, []redisRun{{keys, args}})[0]
+	return q.runAllSafe(ctx, []redisRun{{script, keys, args}})[0]
 }
 
-// runAllSafe runs a script several times, in one round trip for each node.
-func (q *redisQueue) runAllSafe(ctx context.Context, script *redis.Script, runs []redisRun) []*redis.Cmd {
+// runAllSafe runs scripts, in one round trip for each node.
+func (q *redisQueue) runAllSafe(ctx context.Context, runs []redisRun) []*redis.Cmd {
 	if q.wait.replicas == 0 {
-		return q.runAll(ctx, script, runs)
+		return q.runAll(ctx, runs)
 	}
 	cmds := make([]*redis.Cmd, len(runs))
 	nodes := make(map[pipeliner][]int)
@@ -45,7 +47,7 @@ func (q *redisQueue) runAllSafe(ctx context.Context, script *redis.Script, runs 
 		nodes[node] = append(nodes[node], i)
 	}
 	for node, which := range nodes {
-		q.runWaiting(ctx, node, script, runs, which, cmds)
+		q.runWaiting(ctx, node, runs, which, cmds)
 	}
 	return cmds
 }
@@ -61,9 +63,9 @@ func (q *redisQueue) node(ctx context.Context, key string) (pipeliner, error) {
 	return q.client, nil
 }
 
-// runWaiting runs a script on one node, which answers once the replicas have what was written. A
+// runWaiting runs scripts on one node, which answers once the replicas have what was written. A
 // script that was not loaded there is sent whole the second time.
-func (q *redisQueue) runWaiting(ctx context.Context, node pipeliner, script *redis.Script, runs []redisRun, which []int, cmds []*redis.Cmd) {
+func (q *redisQueue) runWaiting(ctx context.Context, node pipeliner, runs []redisRun, which []int, cmds []*redis.Cmd) {
 	run := func(which []int, add func(redis.Pipeliner, redisRun) *redis.Cmd) (missing []int) {
 		pipe := q.patient(node).Pipeline()
 		for _, i := range which {
@@ -84,10 +86,10 @@ func (q *redisQueue) runWaiting(ctx context.Context, node pipeliner, script *red
 		return missing
 	}
 	missing := run(which, func(pipe redis.Pipeliner, r redisRun) *redis.Cmd {
-		return pipe.EvalSha(ctx, script.Hash(), r.keys, r.args...)
+		return pipe.EvalSha(ctx, r.script.Hash(), r.keys, r.args...)
 	})
 	if len(missing) > 0 {
-		run(missing, func(pipe redis.Pipeliner, r redisRun) *redis.Cmd { return script.Eval(ctx, pipe, r.keys, r.args...) })
+		run(missing, func(pipe redis.Pipeliner, r redisRun) *redis.Cmd { return r.script.Eval(ctx, pipe, r.keys, r.args...) })
 	}
 }
 
@@ -131,17 +133,17 @@ func (q *redisQueue) relearn(ctx context.Context, err error) {
 	}
 }
 
-// runAll runs a script several times in one round trip, and once more where it was not loaded.
-func (q *redisQueue) runAll(ctx context.Context, script *redis.Script, runs []redisRun) []*redis.Cmd {
+// runAll runs scripts in one round trip, and once more where one was not loaded.
+func (q *redisQueue) runAll(ctx context.Context, runs []redisRun) []*redis.Cmd {
 	pipe := q.client.Pipeline()
 	cmds := make([]*redis.Cmd, len(runs))
 	for i, r := range runs {
-		cmds[i] = pipe.EvalSha(ctx, script.Hash(), r.keys, r.args...)
+		cmds[i] = pipe.EvalSha(ctx, r.script.Hash(), r.keys, r.args...)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, cmd := range cmds {
 		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			cmds[i] = script.Run(ctx, q.client, runs[i].keys, runs[i].args...)
+			cmds[i] = runs[i].script.Run(ctx, q.client, runs[i].keys, runs[i].args...)
 		}
 	}
 	return cmds

@@ -11,8 +11,12 @@ func (l *lane) sift() {
 	for i := range l.buffer {
 		lost = lost || l.buffer[i].Lost > 0
 	}
+	if !lost {
+		return
+	}
+	l.recall()
 	keep := max(1, l.limit-l.inFlight)
-	if !lost || keep >= len(l.buffer) {
+	if keep >= len(l.buffer) {
 		return
 	}
 	for i := keep; i < len(l.buffer); i++ {

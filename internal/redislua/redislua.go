@@ -41,6 +41,8 @@ var (
 	lane string
 	//go:embed push.lua
 	push string
+	//go:embed push_lane.lua
+	pushLane string
 	//go:embed claim.lua
 	claim string
 	//go:embed settle.lua
@@ -75,11 +77,12 @@ var (
 
 // Scripts are all the scripts, ready to run.
 type Scripts struct {
-	Push, Claim, Settle, Release, Expire *redis.Script
-	Dead, Letter, Payload                *redis.Script
-	Replay, Drop, Prune                  *redis.Script
-	Steer, Register, Announce            *redis.Script
-	OutboxPush, OutboxDue                *redis.Script
+	Push, PushLane                 *redis.Script
+	Claim, Settle, Release, Expire *redis.Script
+	Dead, Letter, Payload          *redis.Script
+	Replay, Drop, Prune            *redis.Script
+	Steer, Register, Announce      *redis.Script
+	OutboxPush, OutboxDue          *redis.Script
 }
 
 // New returns the scripts. It is a function so that a program without Redis does not link them.
@@ -87,7 +90,8 @@ func New() *Scripts {
 	small := func(src string) *redis.Script { return redis.NewScript(lib + src) }
 	script := func(src string) *redis.Script { return small(lane + src) }
 	return &Scripts{
-		Push: small(push), Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
+		Push: small(push), PushLane: small(pushLane),
+		Claim: script(claim), Settle: script(settle), Release: script(release), Expire: script(expire),
 		Dead: script(dead), Letter: script(letter), Payload: script(payload),
 		Replay: script(replay), Drop: script(drop), Prune: script(prune),
 		Steer: script(steer), Register: small(register), Announce: small(announce),

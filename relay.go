@@ -1,0 +1,49 @@
+package repeater
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// relay lets whoever has just delivered a message of a lane with one attempt in flight go on with the
+// next one at once; the lane hears of it meanwhile. What lies in it can be had once: by
+// the one who delivers, or back by the lane.
+type relay struct {
+	next  atomic.Pointer[errand]
+	until atomic.Int64 // the claim lives, in ns since started; nothing begins later
+}
+
+// errand is a message to attempt.
+type errand struct {
+	msg   Claimed
+	token string // under which it was claimed
+	quick int    // retries
+	probe bool   // of the message behind a silent head
+}
+
+// lineUp puts the next message behind the one in flight, if nothing that may become of that one
+// but a failure could change what comes next.
+func (l *lane) lineUp(now time.Time) {
+	if l.set.concurrency > 1 || l.inFlight != 1 || len(l.buffer) == 0 || l.relay.next.Load() != nil ||
+		l.barrier || l.yield || l.probing() || l.set.pace > 0 || l.buffer[0].Lost > 0 || !now.Before(l.expires) {
+		return
+	}
+	m, _ := l.next()
+	l.relay.next.Store(&errand{msg: m, token: l.token, quick: l.quick()})
+}
+
+// recall takes back what is lined up, unless it is under way.
+func (l *lane) recall() {
+	if e := l.relay.next.Swap(nil); e != nil {
+		l.buffer = append([]Claimed{e.msg}, l.buffer...)
+	}
+}
+
+// follow returns the errand after one that ended so, nil if the lane is to be asked first.
+func (l *lane) follow(o *outcome) *errand {
+	if o.verdict != VerdictDelivered || o.cancelled || l.steer.Load() || l.w.ctx.Err() != nil ||
+		int64(time.Since(started)) >= l.relay.until.Load() {
+		return nil
+	}
+	return l.relay.next.Swap(nil)
+}
