@@ -16,3 +16,10 @@ func SetRedisLog(q *redisQueue, log *slog.Logger) { q.check.log = log }
 func SetRedisWait(q *redisQueue, replicas int, timeout time.Duration) {
 	q.wait = redisWait{replicas, timeout}
 }
+
+// RedisGathering returns how many pushes wait to be sent.
+func RedisGathering(q *redisQueue) int {
+	q.group.mu.Lock()
+	defer q.group.mu.Unlock()
+	return len(q.group.ready)
+}

@@ -1,11 +1,14 @@
 package repeater_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +36,36 @@ func (a arrivals) trusting() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.Certificate())
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+}
+
+// TestOneWrite: a request of usual size goes out in one piece, header and body. Two would cost the
+// destination a second read.
+func TestOneWrite(t *testing.T) {
+	t.Parallel()
+	dest := newArrivals(t)
+	dest.Start()
+	var writes atomic.Int32
+	tr := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return countedWrites{c, &writes}, err
+	}}
+	t.Cleanup(tr.CloseIdleConnections)
+	rp := deliver(t, repeater.Route("/", dest.URL), repeater.WithTransport(tr))
+	rp.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", 1024))))
+	receive(t, dest.got, "the request")
+	if n := writes.Load(); n != 1 {
+		t.Errorf("sent in %d pieces", n)
+	}
+}
+
+type countedWrites struct {
+	net.Conn
+	n *atomic.Int32
+}
+
+func (c countedWrites) Write(p []byte) (int, error) {
+	c.n.Add(1)
+	return c.Conn.Write(p)
 }
 
 func TestDestinationTLS(t *testing.T) {
