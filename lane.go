@@ -34,6 +34,7 @@ type lane struct {
 	steer  atomic.Bool // an operator may have given an order: ask the store before anything else
 
 	unwell atomic.Bool // for those outside of the goroutine
+	seen   *laneSeen
 
 	token    string
 	expires  time.Time // of the claim; nothing is attempted after
@@ -90,7 +91,7 @@ type (
 func newLane(w *worker, name string) *lane {
 	set := w.r.cfg.lane(name)
 	return &lane{
-		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
+		w: w, name: name, set: set, seen: w.r.seen.of(name), woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
 		health:    health{limit: set.concurrency},
 		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),

@@ -114,6 +114,7 @@ type destination struct {
 	url       *url.URL
 	lane      string
 	transport http.RoundTripper // nil: that of all
+	seen      *laneSeen
 }
 
 // WithCodec sets how requests become stored bytes. The default, also for nil,

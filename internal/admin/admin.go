@@ -1,0 +1,66 @@
+package admin
+
+import (
+	"net/http"
+)
+
+// Options is what the operator decides about API and pages.
+type Options struct {
+	Token        string // to sign in with; "" lets in whoever is on this machine, and nobody else
+	ShowPayloads bool   // show headers and bodies, secrets included
+	Version      string
+}
+
+// New serves src: the API under /api/v1/, the pages under all else. /healthz and /readyz, for
+// whoever watches over the process, are open to everybody and tell next to nothing.
+func New(src Source, o Options) http.Handler {
+	src = discreet{src, o.ShowPayloads}
+	g := &guard{key: newKey(o.Token)}
+	inner := http.NewServeMux()
+	(&api{src: src, opts: o}).mount(inner)
+	inner.Handle("/", g.withSession(pages(src, o)))
+
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", alive)
+	outer.HandleFunc("GET /readyz", ready(src))
+	outer.Handle("/", g.protect(inner))
+	return harden(outer)
+}
+
+// strictPolicy lets a page load nothing but our own files, run no inline script, and stand in no frame.
+const strictPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// harden tells browsers what they must not do with any answer. Pages may tell them less.
+func harden(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", strictPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+}
+
+// ready answers 503 as long as requests are not stored, or nobody delivers them.
+func ready(src Source) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := src.Health(r.Context())
+		status := http.StatusOK
+		if !h.Ready {
+			status = http.StatusServiceUnavailable
+		}
+		writeJSON(w, status, struct {
+			Ready   bool     `json:"ready"`
+			Reasons []string `json:"reasons"`
+		}{h.Ready, orEmpty(h.Reasons)})
+	}
+}
