@@ -2,14 +2,12 @@ package repeater_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -147,7 +145,7 @@ func adminWalk(t *testing.T, store repeater.Option) {
 		}
 	}))
 	defer dest.Close()
-	rp := deliver(t, store, repeater.WithBackoff(time.Hour, time.Hour), repeater.WithQuickRetries(0),
+	rp := run(t, store, repeater.WithLogger(discard()), repeater.WithBackoff(time.Hour, time.Hour), repeater.WithQuickRetries(0),
 		repeater.Route("/in", dest.URL, repeater.Name("named")))
 	door := httptest.NewServer(rp)
 	defer door.Close()
@@ -239,6 +237,3 @@ func adminWalk(t *testing.T, store repeater.Option) {
 		t.Errorf("%d were delivered, want 3", got.Load())
 	}
 }
-
-var _ = context.Background
-var _ = os.Getenv
