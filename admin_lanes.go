@@ -19,7 +19,7 @@ func (s *adminSource) Lanes(ctx context.Context) ([]admin.Lane, error) {
 		return nil, s.told(err)
 	}
 	infos := make(map[string]LaneInfo)
-	for name := range s.r.cfg.lanes {
+	for name := range s.cfg().lanes {
 		infos[name] = LaneInfo{Name: name}
 	}
 	if err := eachLane(ctx, s.r.queue, func(info LaneInfo) { infos[info.Name] = info }); err != nil {
@@ -118,14 +118,14 @@ func (s *adminSource) info(ctx context.Context, name string) (LaneInfo, error) {
 		}
 		after = page[len(page)-1].Name
 	}
-	if _, ok := s.r.cfg.lanes[name]; !ok {
+	if _, ok := s.cfg().lanes[name]; !ok {
 		return LaneInfo{}, ErrNotFound
 	}
 	return LaneInfo{Name: name}, nil
 }
 
 func (s *adminSource) lane(info LaneInfo, oldest time.Duration) admin.Lane {
-	set, seen := s.r.cfg.lane(info.Name), s.r.seen.of(info.Name)
+	set, seen := s.cfg().lane(info.Name), s.r.seen.of(info.Name)
 	l := admin.Lane{
 		Name: info.Name, Routes: s.routesOf(info.Name),
 		Waiting: info.Waiting, Parked: info.Parked, Bytes: info.Bytes, Dead: info.Dead,
@@ -160,13 +160,13 @@ func stateOf(info LaneInfo, seen *laneSeen) admin.State {
 }
 
 func (s *adminSource) in(d time.Duration) *time.Time {
-	t := s.r.cfg.clock().Add(d).UTC()
+	t := s.cfg().clock().Add(d).UTC()
 	return &t
 }
 
 func (s *adminSource) routesOf(lane string) []string {
 	var names []string
-	for _, rt := range s.r.cfg.routes {
+	for _, rt := range s.cfg().routes {
 		if slices.ContainsFunc(rt.dests, func(d destination) bool { return d.lane == lane }) {
 			names = append(names, rt.name)
 		}

@@ -47,7 +47,7 @@ func (s *adminSource) waiting(w *WaitingMessage, info LaneInfo) admin.Message {
 	if due > 0 && !info.Paused {
 		m.Due = s.in(due)
 	}
-	if rt := s.r.cfg.byName[w.Route]; rt != nil && !info.Paused {
+	if rt := s.cfg().byName[w.Route]; rt != nil && !info.Paused {
 		m.Expires = s.in(rt.maxAge - w.Age)
 	}
 	return m
@@ -184,7 +184,7 @@ func (s *adminSource) find(ctx context.Context, id string) ([]WaitingMessage, er
 		return nil, nil
 	}
 	dests := leastDests
-	for _, rt := range s.r.cfg.routes {
+	for _, rt := range s.cfg().routes {
 		dests = max(dests, len(rt.dests))
 	}
 	found, err := s.inspect.Find(ctx, id, dests)
@@ -222,7 +222,7 @@ func (s *adminSource) Request(ctx context.Context, lane, id string, dest int) (*
 	if err != nil {
 		return nil, s.told(err)
 	}
-	req, err := s.r.cfg.codec.Decode(key, payload)
+	req, err := s.cfg().codec.Decode(key, payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", admin.ErrUnreadable, err)
 	}

@@ -15,23 +15,24 @@ import (
 type adminSource struct {
 	r       *Repeater
 	inspect InspectQueue // nil where the store is none
-	config  admin.Config
 	trouble outage
 }
 
 func newAdminSource(r *Repeater) *adminSource {
-	s := &adminSource{r: r, config: r.cfg.describe()}
+	s := &adminSource{r: r}
 	s.inspect, _ = r.queue.(InspectQueue)
 	return s
 }
 
-func (s *adminSource) Config() admin.Config { return s.config }
+func (s *adminSource) cfg() *config { return s.r.cfg }
+
+func (s *adminSource) Config() admin.Config { return s.cfg().describe() }
 
 // told makes an error one of package admin's. What else the store has to say goes to the log, as it may name its address.
 func (s *adminSource) told(err error) error {
 	switch {
 	case err == nil:
-		s.trouble.works(s.r.cfg.log, "admin: the store answers again")
+		s.trouble.works(s.cfg().log, "admin: the store answers again")
 		return nil
 	case errors.Is(err, ErrNotFound):
 		return admin.ErrNotFound
@@ -40,7 +41,7 @@ func (s *adminSource) told(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	s.trouble.fails(s.r.cfg.log, "admin: the store fails", "error", err)
+	s.trouble.fails(s.cfg().log, "admin: the store fails", "error", err)
 	return err
 }
 

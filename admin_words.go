@@ -75,7 +75,7 @@ func (s *adminSource) next(w *WaitingMessage, info LaneInfo, last string) string
 	case w.Place == PlaceInHand:
 		return "It is in hand: being attempted now, or next in turn."
 	case w.Place == PlaceParked:
-		return fmt.Sprintf("It waits for a process that knows its route %q; none here does. After %v without one it becomes a dead letter.", w.Route, s.r.cfg.orphanAge)
+		return fmt.Sprintf("It waits for a process that knows its route %q; none here does. After %v without one it becomes a dead letter.", w.Route, s.cfg().orphanAge)
 	case w.Place == PlaceHeld && w.Behind.ID != "":
 		return "It is held back behind " + w.Behind.String() + ", which has the same order key, until that is delivered or dead."
 	case w.Place == PlaceHeld:
@@ -115,5 +115,5 @@ func failureOf(history []Attempt) string {
 // deadNext says what becomes of a dead letter.
 func (s *adminSource) deadNext(d *DeadLetter) string {
 	return fmt.Sprintf("It is dead since %s because: %s. Replay or drop it by its key, %s; on %s it is deleted.",
-		d.Died.UTC().Format(time.RFC3339), d.Reason, d.Key, d.Died.Add(s.r.cfg.keepDead).UTC().Format(time.DateOnly))
+		d.Died.UTC().Format(time.RFC3339), d.Reason, d.Key, d.Died.Add(s.cfg().keepDead).UTC().Format(time.DateOnly))
 }

@@ -63,7 +63,9 @@ func (s *sightings) watchRoutes(routes []*route) {
 // accepted counts one more request.
 func (rt *route) accepted() {
 	for i := range rt.dests {
-		rt.dests[i].seen.accepted.Add(1)
+		if seen := rt.dests[i].seen; seen != nil {
+			seen.accepted.Add(1)
+		}
 	}
 }
 
