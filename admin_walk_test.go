@@ -33,13 +33,14 @@ func adminStores(t *testing.T) map[string]repeater.Option {
 // adminClient asks the API of a Repeater over a real socket.
 type adminClient struct {
 	t   *testing.T
+	rp  *repeater.Repeater
 	url string
 }
 
 func serveAdmin(t *testing.T, rp *repeater.Repeater, opts ...repeater.AdminOption) adminClient {
 	srv := httptest.NewServer(rp.Admin(append([]repeater.AdminOption{repeater.AdminToken(adminToken)}, opts...)...))
 	t.Cleanup(srv.Close)
-	return adminClient{t, srv.URL}
+	return adminClient{t, rp, srv.URL}
 }
 
 func (c adminClient) do(method, path, body string) (int, []byte) {

@@ -21,8 +21,8 @@ func New(src Source, o Options) http.Handler {
 	inner.Handle("/", g.withSession(pages(src, o)))
 
 	outer := http.NewServeMux()
-	outer.HandleFunc("GET /healthz", alive)
-	outer.HandleFunc("GET /readyz", ready(src))
+	outer.HandleFunc(opAlive, alive)
+	outer.HandleFunc(opReady, ready(src))
 	outer.Handle("/", g.protect(inner))
 	return harden(outer)
 }

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -29,14 +31,28 @@ func (a *api) operations() map[string]func(*http.Request) (any, error) {
 		"GET /api/v1/dead":               a.dead,
 		"GET /api/v1/config":             a.config,
 		"GET /api/v1/health":             a.health,
-		"POST /api/v1/lane/pause":        a.steer(a.src.Pause),
-		"POST /api/v1/lane/resume":       a.steer(a.src.Resume),
-		"POST /api/v1/lane/retry-now":    a.steer(a.src.RetryNow),
-		"POST /api/v1/lane/drop-refused": a.steer(a.src.DropRefused),
-		"POST /api/v1/dead/replay":       a.step(a.src.Replay),
-		"POST /api/v1/dead/drop":         a.step(a.src.Drop),
+		"POST /api/v1/lane/pause":        a.steer(Source.Pause),
+		"POST /api/v1/lane/resume":       a.steer(Source.Resume),
+		"POST /api/v1/lane/retry-now":    a.steer(Source.RetryNow),
+		"POST /api/v1/lane/drop-refused": a.steer(Source.DropRefused),
+		"POST /api/v1/dead/replay":       a.step(Source.Replay),
+		"POST /api/v1/dead/drop":         a.step(Source.Drop),
 	}
 }
+
+// Operations lists all that is served, but for pages, as "METHOD /path", sorted.
+func Operations() []string {
+	all := slices.Collect(maps.Keys((&api{src: discreet{}}).operations()))
+	all = append(all, opDescription, opAlive, opReady)
+	slices.Sort(all)
+	return all
+}
+
+const (
+	opDescription = "GET /api/v1/openapi.json"
+	opAlive       = "GET /healthz"
+	opReady       = "GET /readyz"
+)
 
 func (a *api) mount(mux *http.ServeMux) {
 	for pattern, do := range a.operations() {
@@ -49,7 +65,7 @@ func (a *api) mount(mux *http.ServeMux) {
 			writeJSON(w, http.StatusOK, answer)
 		})
 	}
-	mux.HandleFunc("GET /api/v1/openapi.json", serveDescription)
+	mux.HandleFunc(opDescription, serveDescription)
 	mux.HandleFunc("/api/", a.unknown)
 }
 

@@ -85,7 +85,7 @@ func readOrder(r *http.Request, into any) error {
 	return nil
 }
 
-func (a *api) steer(order func(context.Context, string) error) func(*http.Request) (any, error) {
+func (a *api) steer(order func(Source, context.Context, string) error) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		var in struct {
 			Lane string `json:"lane"`
@@ -100,7 +100,7 @@ func (a *api) steer(order func(context.Context, string) error) func(*http.Reques
 		if _, err := a.src.Lane(r.Context(), in.Lane); err != nil {
 			return nil, err
 		}
-		if err := order(r.Context(), in.Lane); err != nil {
+		if err := order(a.src, r.Context(), in.Lane); err != nil {
 			return nil, err
 		}
 		l, err := a.src.Lane(r.Context(), in.Lane)
@@ -110,7 +110,7 @@ func (a *api) steer(order func(context.Context, string) error) func(*http.Reques
 }
 
 // step replays or drops a bounded number, so that whoever asks for a million sees them go.
-func (a *api) step(do func(context.Context, Filter) (int, error)) func(*http.Request) (any, error) {
+func (a *api) step(do func(Source, context.Context, Filter) (int, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		var f Filter
 		if err := readOrder(r, &f); err != nil {
@@ -119,7 +119,7 @@ func (a *api) step(do func(context.Context, Filter) (int, error)) func(*http.Req
 		if err := f.check(); err != nil {
 			return nil, err
 		}
-		n, err := do(r.Context(), f)
+		n, err := do(a.src, r.Context(), f)
 		return done{n, n == f.Max, f.To}, err
 	}
 }
