@@ -72,22 +72,22 @@ func TestAdminSentences(t *testing.T) {
 		b.wantWhy("well", "Nothing waits.")
 
 		b.replies(func(sent) reply { return reply{status: 200, after: time.Second} })
-		first, second, third := send("1"), send("2"), send("3")
+		zeroth := send("0")
 		b.pass(100 * time.Millisecond)
 		b.wantWhy("well", "The destination is well, and what waits is being delivered.")
-		b.wantNext(first, "in hand", "It is in hand: being attempted now, or next in turn.")
+		b.wantNext(zeroth, "in hand", "It is in hand: being attempted now, or next in turn.")
 		b.pass(time.Minute)
 
 		b.replies(func(sent) reply { return status(503) })
-		first, second = send("1"), send("2")
+		first, second := send("1"), send("2")
 		b.pass(100 * time.Millisecond)
 		b.wantWhy("unwell", "The destination fails, once in a row (last: the destination answered 503 Service Unavailable). The next probe goes out in N s.")
 		b.wantNext(first, "waiting", "It waits because the destination fails, once in a row (last: the destination answered 503 Service Unavailable). The next probe goes out in N s.")
-		third = send("3")
+		third := send("3")
 		b.pass(0)
 		b.wantNext(third, "waiting", "It waits, behind 2 others, because the destination fails, once in a row (last: the destination answered 503 Service Unavailable). The next probe goes out in N s.")
 		m := b.explain(first)
-		if m.Due.Sub(time.Now()) > 24*time.Second || m.Expires.Sub(time.Now()) > 72*time.Hour || m.Expires.Sub(time.Now()) < 71*time.Hour {
+		if time.Until(*m.Due) > 24*time.Second || time.Until(*m.Expires) > 72*time.Hour || time.Until(*m.Expires) < 71*time.Hour {
 			t.Errorf("due %v, expires %v", m.Due, m.Expires)
 		}
 
@@ -101,7 +101,9 @@ func TestAdminSentences(t *testing.T) {
 		}
 		b.admin(&l, "POST", "/api/v1/lane/resume", order)
 
-		b.replies(func(tr sent) reply { return map[string]reply{"1": status(500), "2": status(404)}[tr.body] })
+		b.replies(func(tr sent) reply {
+			return map[string]reply{"1": status(500), "2": status(404), "3": status(200)}[tr.body]
+		})
 		b.admin(&l, "POST", "/api/v1/lane/retry-now", order)
 		b.pass(100 * time.Millisecond)
 		m = b.explain(first)

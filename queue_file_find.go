@@ -105,16 +105,15 @@ func (s *fileSearch) run(ctx context.Context) (WaitingMessage, error) {
 	if w, ok, err := s.dead(); ok || err != nil {
 		return w, err
 	}
-	s.hand = make(map[Key]bool)
-	for i, e := range s.lane.inHand() {
+	hand := s.lane.inHand()
+	for i, e := range hand {
 		if e.card.key == s.key {
 			w := s.told(&e.card, PlaceInHand)
 			w.Ahead = i
 			return w, nil
 		}
-		s.hand[e.card.key] = true
 	}
-	s.ahead = len(s.hand)
+	s.hand, s.ahead = keysOf(hand), len(hand)
 	for stretch := stretchDue; stretch < stretchEnd; stretch++ {
 		w, err := s.stretch(ctx, stretch)
 		if !errors.Is(err, ErrNotFound) {

@@ -64,6 +64,7 @@ func (q *fileQueue) Waiting(ctx context.Context, lane, cursor string, max int) (
 	}
 	q.catchUp(ctx)
 	p := &filePage{lane: l, hand: l.inHand(), cursor: c, max: max, now: now, own: l.ownNow(now)}
+	p.inHand = keysOf(p.hand)
 	if err := q.view(p.fill); err != nil {
 		return nil, "", err
 	}
@@ -96,6 +97,14 @@ func (l *fileLane) inHand() []*fileEntry {
 	return all
 }
 
+func keysOf(entries []*fileEntry) map[Key]bool {
+	keys := make(map[Key]bool, len(entries))
+	for _, e := range entries {
+		keys[e.card.key] = true
+	}
+	return keys
+}
+
 // handKey sorts what is in hand: what was due by itself first, then by place.
 func (e *fileEntry) handKey() []byte {
 	due := e.at.due
@@ -115,6 +124,7 @@ func (l *fileLane) ownNow(now moment) moment {
 type filePage struct {
 	lane   *fileLane
 	hand   []*fileEntry
+	inHand map[Key]bool
 	cursor fileCursor
 	max    int
 	now    moment
@@ -195,7 +205,7 @@ func (p *filePage) fillFrom(tx *bbolt.Tx) {
 	}
 	for k, v := cur.Seek(from); k != nil && bytes.Compare(k, to) < 0; k, v = cur.Next() {
 		c, err := decodeCard(v)
-		if err != nil || p.isInHand(c.key) {
+		if err != nil || p.inHand[c.key] {
 			continue
 		}
 		due := moment(0)
@@ -206,10 +216,6 @@ func (p *filePage) fillFrom(tx *bbolt.Tx) {
 			return
 		}
 	}
-}
-
-func (p *filePage) isInHand(key Key) bool {
-	return slices.ContainsFunc(p.hand, func(e *fileEntry) bool { return e.card.key == key })
 }
 
 // Oldest looks at places rather than ages: what was pushed or replayed first has the lowest.

@@ -93,6 +93,9 @@ func readRedisCursor(s string) (redisCursor, error) {
 	return redisCursor{stretch, began, f[2]}, nil
 }
 
+// findNames is how many names a script is asked for at once.
+const findNames = 1000
+
 // Find asks each lane. What still lies in an outbox is found once it has been copied.
 func (q *redisQueue) Find(ctx context.Context, id string, dests int) ([]WaitingMessage, error) {
 	if err := ctx.Err(); err != nil || dests <= 0 || id == "" {
@@ -108,11 +111,13 @@ func (q *redisQueue) Find(ctx context.Context, id string, dests int) ([]WaitingM
 		if err != nil {
 			return nil, q.wrap(ctx, "find", err)
 		}
-		more, err := q.findIn(ctx, lanes, names)
-		if err != nil {
-			return nil, q.wrap(ctx, "find", err)
+		for some := range slices.Chunk(names, findNames) {
+			more, err := q.findIn(ctx, lanes, some)
+			if err != nil {
+				return nil, q.wrap(ctx, "find", err)
+			}
+			found = append(found, more...)
 		}
-		found = append(found, more...)
 		if len(lanes) < lanesChunk {
 			break
 		}
