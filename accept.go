@@ -38,11 +38,11 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 		return
 	}
 	r.refusing.works(r.cfg.log, "requests are stored again")
-	if id == batch.ID {
-		rt.accepted()
-	}
 	if r.cfg.log.Enabled(req.Context(), slog.LevelDebug) {
 		r.cfg.log.Debug("accepted", "route", rt.name, "id", id, "bytes", len(body), "duplicate", id != batch.ID)
+	}
+	if id == batch.ID {
+		r.seen.accepted(rt)
 	}
 	r.wake(batch.Messages)
 	if waiting != nil {

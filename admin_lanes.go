@@ -160,7 +160,7 @@ func stateOf(info LaneInfo, seen *laneSeen) admin.State {
 }
 
 func (s *adminSource) in(d time.Duration) *time.Time {
-	t := s.cfg().clock().Add(d).UTC()
+	t := s.cfg().clock().Add(d).UTC().Truncate(time.Millisecond)
 	return &t
 }
 

@@ -30,27 +30,24 @@ type adminHealth struct {
 	Reasons []string
 }
 
-func (c adminClient) health() (h adminHealth) {
-	c.t.Helper()
-	c.ask(&h, "GET", "/api/v1/health", "")
-	code, answer := c.do("GET", "/readyz", "")
-	var r adminHealth
-	if err := json.Unmarshal(answer, &r); err != nil || cmp.Diff(h, r) != "" || (code == http.StatusOK) != h.Ready {
-		c.t.Errorf("/readyz answers %d %s, and the API %+v", code, answer, h)
-	}
-	return h
-}
-
+// wantHealth asks the API, and whoever watches over processes.
 func (c adminClient) wantHealth(when string, reasons ...string) {
 	c.t.Helper()
 	want := adminHealth{len(reasons) == 0, append([]string{}, reasons...)}
-	var got adminHealth
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if got = c.health(); cmp.Equal(want, got) {
+	var told, ready adminHealth
+	var code int
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		c.ask(&told, "GET", "/api/v1/health", "")
+		var answer []byte
+		code, answer = c.do("GET", "/readyz", "")
+		if err := json.Unmarshal(answer, &ready); err != nil {
+			c.t.Fatalf("%s: /readyz answers %s", when, answer)
+		}
+		if cmp.Equal(want, told) && cmp.Equal(want, ready) && (code == http.StatusOK) == want.Ready {
 			return
 		}
 	}
-	c.t.Errorf("%s (-want +got):\n%s", when, cmp.Diff(want, got))
+	c.t.Errorf("%s: told %+v, and %d %+v, want %+v", when, told, code, ready, want)
 }
 
 // TestAdminHealth is ready while requests are stored, and delivered by somebody.

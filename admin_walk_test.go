@@ -187,7 +187,7 @@ func adminWalk(t *testing.T, store repeater.Option) {
 		m.Due == nil || m.Expires == nil || !strings.Contains(m.Next, "It waits because the destination fails, once in a row (last: ") {
 		t.Errorf("first: %+v", m)
 	}
-	if m := explain(second); m.Attempts != 0 || m.Ahead != 1 || !strings.Contains(m.Next, "behind 1 others") {
+	if m := explain(second); m.Attempts != 0 || m.Ahead != 1 || !strings.Contains(m.Next, "behind another one") {
 		t.Errorf("second: %+v", m)
 	}
 	var page adminMessages

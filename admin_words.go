@@ -58,15 +58,19 @@ func times(n int) string {
 
 // roughly tells a duration as people do.
 func roughly(d time.Duration) string {
+	d = max(d, time.Second).Round(time.Second)
+	h, m, s := d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
 	switch {
-	case d < time.Second:
-		return "less than a second"
-	case d < time.Minute:
-		return strconv.Itoa(int(d.Round(time.Second)/time.Second)) + " s"
-	case d < time.Hour:
-		return d.Round(time.Second).String()
+	case h > 0 && m > 0:
+		return fmt.Sprintf("%d h %d min", h, m)
+	case h > 0:
+		return fmt.Sprintf("%d h", h)
+	case m > 0 && s > 0:
+		return fmt.Sprintf("%d min %d s", m, s)
+	case m > 0:
+		return fmt.Sprintf("%d min", m)
 	}
-	return d.Round(time.Minute).String()
+	return fmt.Sprintf("%d s", s)
 }
 
 // next says what happens next to a message that waits.
@@ -75,7 +79,7 @@ func (s *adminSource) next(w *WaitingMessage, info LaneInfo, last string) string
 	case w.Place == PlaceInHand:
 		return "It is in hand: being attempted now, or next in turn."
 	case w.Place == PlaceParked:
-		return fmt.Sprintf("It waits for a process that knows its route %q; none here does. After %v without one it becomes a dead letter.", w.Route, s.cfg().orphanAge)
+		return fmt.Sprintf("It waits for a process that knows its route %q; none here does. After %s without one it becomes a dead letter.", w.Route, roughly(s.cfg().orphanAge))
 	case w.Place == PlaceHeld && w.Behind.ID != "":
 		return "It is held back behind " + w.Behind.String() + ", which has the same order key, until that is delivered or dead."
 	case w.Place == PlaceHeld:
@@ -99,6 +103,9 @@ func (s *adminSource) next(w *WaitingMessage, info LaneInfo, last string) string
 func behind(ahead int) string {
 	if ahead <= 0 {
 		return ""
+	}
+	if ahead == 1 {
+		return ", behind another one,"
 	}
 	return fmt.Sprintf(", behind %d others,", ahead)
 }

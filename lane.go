@@ -91,7 +91,7 @@ type (
 func newLane(w *worker, name string) *lane {
 	set := w.r.cfg.lane(name)
 	return &lane{
-		w: w, name: name, set: set, seen: w.r.seen.of(name), woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
+		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
 		health:    health{limit: set.concurrency},
 		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),
@@ -101,6 +101,7 @@ func newLane(w *worker, name string) *lane {
 // run ends when the lane has been idle for a while, when another process works it, or,
 // after the drain of what is in flight, with the worker.
 func (l *lane) run() {
+	l.seen = l.w.r.seen.of(l.name)
 	defer l.timer.Stop()
 	defer l.crew.dismiss()
 	for {

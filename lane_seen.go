@@ -51,21 +51,18 @@ func (s *sightings) of(lane string) *laneSeen {
 	return l
 }
 
-// watchRoutes lets each destination count what it gets without a search.
-func (s *sightings) watchRoutes(routes []*route) {
-	for _, rt := range routes {
+// accepted counts one more request of a route, which remembers its lanes so that no search is needed.
+func (s *sightings) accepted(rt *route) {
+	lanes := rt.seen.Load()
+	if lanes == nil {
+		lanes = new([]*laneSeen)
 		for i := range rt.dests {
-			rt.dests[i].seen = s.of(rt.dests[i].lane)
+			*lanes = append(*lanes, s.of(rt.dests[i].lane))
 		}
+		rt.seen.Store(lanes)
 	}
-}
-
-// accepted counts one more request.
-func (rt *route) accepted() {
-	for i := range rt.dests {
-		if seen := rt.dests[i].seen; seen != nil {
-			seen.accepted.Add(1)
-		}
+	for _, l := range *lanes {
+		l.accepted.Add(1)
 	}
 }
 

@@ -116,6 +116,9 @@ func (d DeadLetters) each(ctx context.Context, f DeadFilter, max int, do func(la
 		}
 	}
 	for _, lane := range lanes {
+		if max > 0 && n >= max {
+			break
+		}
 		keys, err := d.find(ctx, lane, f)
 		if err != nil {
 			return n, err

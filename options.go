@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/webhook-repeater/repeater/internal/router"
@@ -108,13 +109,14 @@ type route struct {
 	dedupe      string // header's canonical name, or ""
 	dedupeFor   time.Duration
 	passThrough time.Duration // 0: do not wait
+
+	seen atomic.Pointer[[]*laneSeen] // of dests
 }
 
 type destination struct {
 	url       *url.URL
 	lane      string
 	transport http.RoundTripper // nil: that of all
-	seen      *laneSeen
 }
 
 // WithCodec sets how requests become stored bytes. The default, also for nil,

@@ -66,7 +66,6 @@ func New(opts ...Option) *Repeater {
 	if r.err == nil {
 		r.queue = cfg.queue()
 	}
-	r.seen.watchRoutes(cfg.routes)
 	return r
 }
 

@@ -1,7 +1,10 @@
 package admin
 
 import (
+	"context"
 	"net/http"
+	"sync"
+	"time"
 )
 
 // Options is what the operator decides about API and pages.
@@ -22,7 +25,7 @@ func New(src Source, o Options) http.Handler {
 
 	outer := http.NewServeMux()
 	outer.HandleFunc(opAlive, alive)
-	outer.HandleFunc(opReady, ready(src))
+	outer.Handle(opReady, &readiness{src: src})
 	outer.Handle("/", g.protect(inner))
 	return harden(outer)
 }
@@ -50,17 +53,36 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// ready answers 503 as long as requests are not stored, or nobody delivers them.
-func ready(src Source) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		h := src.Health(r.Context())
-		status := http.StatusOK
-		if !h.Ready {
-			status = http.StatusServiceUnavailable
-		}
-		writeJSON(w, status, struct {
-			Ready   bool     `json:"ready"`
-			Reasons []string `json:"reasons"`
-		}{h.Ready, orEmpty(h.Reasons)})
+// readiness is asked by whoever likes, so that the store is asked once a second at most.
+type readiness struct {
+	src Source
+
+	mu     sync.Mutex
+	asked  time.Time
+	health Health
+}
+
+const askAgain = time.Second
+
+func (r *readiness) now(ctx context.Context) Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.asked) >= askAgain {
+		r.health = r.src.Health(context.WithoutCancel(ctx)) // others want to know, too
+		r.asked = now
 	}
+	return r.health
+}
+
+// ServeHTTP answers 503 as long as requests are not stored, or nobody delivers them.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	h := r.now(req.Context())
+	status := http.StatusOK
+	if !h.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, struct {
+		Ready   bool     `json:"ready"`
+		Reasons []string `json:"reasons"`
+	}{h.Ready, orEmpty(h.Reasons)})
 }

@@ -65,8 +65,8 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "webhook-repeater:", err)
 		return exitFailed
 	}
-	announce(log, s, ln.Addr())
 	defer adm.serve(s, rp, log)()
+	announce(log, s, ln.Addr())
 	err = run(ctx, log, rp, srv, ln, s.Grace)
 	if cerr := rp.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
