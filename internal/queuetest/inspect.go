@@ -82,7 +82,7 @@ func (s *suite) busy() (token string) {
 		ordered("6", "a", "k"), ordered("7", "a", "l"), ordered("8", "a", "k"), ordered("9", "a", "l"))
 	c := s.take("a", 5)
 	s.wantIDs(c, words("1 2 3 4 5")...)
-	s.settle("a", c.Token, retried("1", 5*s.tick), retried("2", 500*s.tick), retried("3", 400*s.tick), released("5"))
+	s.settle("a", c.Token, retried("1", 5*s.tick), retried("2", 5000*s.tick), retried("3", 4000*s.tick), released("5"))
 	s.clock.Sleep(6 * s.tick)
 	return c.Token
 }
@@ -114,7 +114,7 @@ func inspectPages(s *suite) {
 	}
 	c := s.take("a", 5)
 	for i := range 3 {
-		s.settle("a", c.Token, retried(fmt.Sprintf("%02d", i), 100*s.tick))
+		s.settle("a", c.Token, retried(fmt.Sprintf("%02d", i), 4000*s.tick))
 	}
 	var want []string
 	for i := 3; i < 25; i++ {
@@ -202,7 +202,7 @@ func inspectTies(s *suite) {
 	c := s.take("a", 30)
 	var settlements []repeater.Settlement
 	for _, m := range c.Messages {
-		settlements = append(settlements, retried(m.Key.ID, 100*s.tick))
+		settlements = append(settlements, retried(m.Key.ID, 4000*s.tick))
 	}
 	s.settle("a", c.Token, settlements...)
 	s.wantWaiting("a", strings.Join(want, ", "))
@@ -308,7 +308,7 @@ func inspectBehind(s *suite) {
 			s.Errorf("%s is held behind %v, want %s", id, m.Behind, want)
 		}
 	}
-	s.settle("a", token, retried("4", 300*s.tick))
+	s.settle("a", token, retried("4", 4000*s.tick))
 	if m := s.findOne("8"); m.Behind != key("4") {
 		s.Errorf("8 is held behind %v, want 4", m.Behind)
 	}
@@ -341,7 +341,7 @@ func inspectOldest(s *suite) {
 	check("ready", 15, 5)
 	c := s.take("a", 1)
 	check("in hand", 15, 5)
-	s.settle("a", c.Token, retried("1", 300*s.tick))
+	s.settle("a", c.Token, retried("1", 4000*s.tick))
 	check("due later", 15, 5)
 	s.release("a", c.Token)
 	s.steer("b", repeater.LanePause)
