@@ -41,6 +41,9 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 	if r.cfg.log.Enabled(req.Context(), slog.LevelDebug) {
 		r.cfg.log.Debug("accepted", "route", rt.name, "id", id, "bytes", len(body), "duplicate", id != batch.ID)
 	}
+	if id == batch.ID {
+		r.seen.accepted(rt)
+	}
 	r.wake(batch.Messages)
 	if waiting != nil {
 		r.answerLater(w, req, waiting, id, id == batch.ID && r.delivers(batch.Messages[0].Lane))

@@ -26,6 +26,7 @@ const (
 func (g growth) look(w *worker, info LaneInfo) {
 	if info.Waiting < growthFrom {
 		delete(g, info.Name)
+		w.r.seen.of(info.Name).behind.Store(false)
 		return
 	}
 	s := g[info.Name]
@@ -40,6 +41,7 @@ func (g growth) look(w *worker, info LaneInfo) {
 	if s.periods++; s.least <= s.before {
 		s.periods = 0
 	}
+	w.r.seen.of(info.Name).behind.Store(s.periods >= growthPeriods)
 	s.before, s.least, s.looks = s.least, info.Waiting, 0
 	if s.periods >= growthPeriods && !s.said {
 		s.said = true

@@ -100,6 +100,7 @@ func (l *lane) onAttempted(a attempted) {
 	}
 	if !a.cancelled && a.token == l.token { // or it was given back with the lane, or is another's by now
 		s := l.rule(&a)
+		l.seen.note(&a.outcome, s.Kind)
 		l.log(a.outcome, s)
 		if len(l.unsettled) == 0 && !l.set.ordered { // where the next of its key waits for it
 			l.settleBy = time.Now().Add(settleSoon)

@@ -34,6 +34,7 @@ type lane struct {
 	steer  atomic.Bool // an operator may have given an order: ask the store before anything else
 
 	unwell atomic.Bool // for those outside of the goroutine
+	seen   *laneSeen
 
 	token    string
 	expires  time.Time // of the claim; nothing is attempted after
@@ -100,6 +101,7 @@ func newLane(w *worker, name string) *lane {
 // run ends when the lane has been idle for a while, when another process works it, or,
 // after the drain of what is in flight, with the worker.
 func (l *lane) run() {
+	l.seen = l.w.r.seen.of(l.name)
 	defer l.timer.Stop()
 	defer l.crew.dismiss()
 	for {

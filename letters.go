@@ -76,7 +76,11 @@ func (d DeadLetters) Show(ctx context.Context, lane string, key Key) (DeadLetter
 // first. They keep their ids and begin a new series of attempts. It returns how many; after an
 // error the rest are still dead letters.
 func (d DeadLetters) Replay(ctx context.Context, f DeadFilter) (int, error) {
-	return d.each(ctx, f, func(lane string, keys []Key) (int, error) {
+	return d.replay(ctx, f, 0)
+}
+
+func (d DeadLetters) replay(ctx context.Context, f DeadFilter, max int) (int, error) {
+	return d.each(ctx, f, max, func(lane string, keys []Key) (int, error) {
 		n, err := d.r.queue.Replay(ctx, lane, keys)
 		if w := d.r.worker.Load(); w != nil && n > 0 {
 			w.wake(lane)
@@ -88,16 +92,20 @@ func (d DeadLetters) Replay(ctx context.Context, f DeadFilter) (int, error) {
 // Drop deletes the dead letters that match, for good: with the zero filter, all of them. It
 // returns how many; after an error the rest are still there.
 func (d DeadLetters) Drop(ctx context.Context, f DeadFilter) (int, error) {
-	return d.each(ctx, f, func(lane string, keys []Key) (int, error) {
+	return d.drop(ctx, f, 0)
+}
+
+func (d DeadLetters) drop(ctx context.Context, f DeadFilter, max int) (int, error) {
+	return d.each(ctx, f, max, func(lane string, keys []Key) (int, error) {
 		return d.r.queue.Drop(ctx, lane, keys)
 	})
 }
 
 const deadPage = 200 // letters handled in one step, so that deliveries need not wait for long
 
-// each calls do with what matches, in the order of the deaths. All of it is found before
-// anything is done: what dies anew meanwhile is not meant.
-func (d DeadLetters) each(ctx context.Context, f DeadFilter, do func(lane string, keys []Key) (int, error)) (n int, err error) {
+// each calls do with what matches, in the order of the deaths, for max letters at most unless that is 0. All of
+// it is found before anything is done: what dies anew meanwhile is not meant.
+func (d DeadLetters) each(ctx context.Context, f DeadFilter, max int, do func(lane string, keys []Key) (int, error)) (n int, err error) {
 	if err := d.r.usable(); err != nil {
 		return 0, err
 	}
@@ -108,9 +116,15 @@ func (d DeadLetters) each(ctx context.Context, f DeadFilter, do func(lane string
 		}
 	}
 	for _, lane := range lanes {
+		if max > 0 && n >= max {
+			break
+		}
 		keys, err := d.find(ctx, lane, f)
 		if err != nil {
 			return n, err
+		}
+		if max > 0 {
+			keys = keys[:min(len(keys), max-n)]
 		}
 		for page := range slices.Chunk(keys, deadPage) {
 			done, err := do(lane, page)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/webhook-repeater/repeater/internal/router"
@@ -108,6 +109,8 @@ type route struct {
 	dedupe      string // header's canonical name, or ""
 	dedupeFor   time.Duration
 	passThrough time.Duration // 0: do not wait
+
+	seen atomic.Pointer[[]*laneSeen] // of dests
 }
 
 type destination struct {

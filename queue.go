@@ -164,6 +164,62 @@ type SharedQueue interface {
 	Watch(ctx context.Context, wake func(lane string)) error
 }
 
+// InspectQueue is what a Queue has besides when an operator can look into its lanes: what
+// [Repeater.Admin] needs to tell more than counts. Nothing of it is asked for while messages are
+// accepted and delivered, so that it may be slow, but no single step of it may hold up the others: what has
+// to look at many messages does so in several.
+type InspectQueue interface {
+	Queue
+
+	// Waiting lists what waits in a lane: first what is in hand, then what is due, the ready, what is
+	// due later, what is held back, and what is parked, each oldest or soonest first. It
+	// returns at most max from the cursor on ("" for the first page); next is "" on the last
+	// page. A message that moves between two pages may come twice, or not at all.
+	Waiting(ctx context.Context, lane, cursor string, max int) (messages []WaitingMessage, next string, err error)
+
+	// Find returns the stored messages of one id whose Dest is less than dests, in all lanes,
+	// waiting or dead, by Dest. No message is no error.
+	Find(ctx context.Context, id string, dests int) ([]WaitingMessage, error)
+
+	// Oldest returns the age of the oldest message that waits in each of the lanes, 0 where none does.
+	// Of those that are due by themselves it may look at the first 1,000 only.
+	Oldest(ctx context.Context, lanes []string) ([]time.Duration, error)
+}
+
+// Place says where in its lane a message is.
+type Place uint8
+
+const (
+	// PlaceReady: it is handed out in its turn.
+	PlaceReady Place = iota
+	// PlaceInHand: it is claimed.
+	PlaceInHand
+	// PlaceDue: it was settled with SettleRetry and without Hold, and is handed out once it is Due.
+	PlaceDue
+	// PlaceHeld: it is behind another message of its OrderKey.
+	PlaceHeld
+	// PlaceParked: no process here knows its route.
+	PlaceParked
+	// PlaceDead: it is a dead letter.
+	PlaceDead
+)
+
+// WaitingMessage is a message as InspectQueue tells it.
+type WaitingMessage struct {
+	Key      Key
+	Lane     string
+	Route    string
+	Received time.Time
+	Size     int // of the payload, in bytes
+	Place    Place
+	Due      time.Duration // PlaceDue: how long until then; 0 if it is due
+	Age      time.Duration // as in Claimed; 0 for a dead letter
+	Attempts int           // recorded in all
+	History  []Attempt
+	Behind   Key // PlaceHeld, from Find: the message of its order key that is not held
+	Ahead    int // from Find: how many of its lane come before it in the order of Waiting; -1 where that is not known
+}
+
 // Key names a message everywhere: the id of the accepted request, and the
 // number of the destination among those of its route, from 0.
 type Key struct {

@@ -130,14 +130,21 @@ func (w *worker) leave(l *lane) bool {
 func (w *worker) poll() {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	growing := make(growth)
+	growing, samples := make(growth), sampler{seen: &w.r.seen}
 	for {
+		sample := samples.begin(time.Now())
 		err := eachLane(w.ctx, w.r.queue, func(info LaneInfo) {
 			if info.Waiting > 0 && !info.Held && !info.Paused {
 				w.rouse(info.Name)
 			}
 			growing.look(w, info)
+			if sample {
+				w.r.seen.of(info.Name).depth.Store(int64(info.Waiting))
+			}
 		})
+		if sample {
+			samples.end(time.Now())
+		}
 		w.store.report(w, "list lanes", err)
 		select {
 		case <-w.ctx.Done():

@@ -14,6 +14,12 @@ var (
 	ErrNotFound = errors.New("no such message")
 	// ErrUnsupported is the answer where the store cannot tell, as it is a third party's.
 	ErrUnsupported = errors.New("this store cannot tell")
+	// ErrHidden is Request's answer where requests are not to be shown.
+	ErrHidden = errors.New("requests are not shown")
+	// ErrBadCursor is the answer to a cursor that no page has given.
+	ErrBadCursor = errors.New("no cursor of this list")
+	// ErrUnreadable is Request's answer where a message is stored, but damaged, or under another key.
+	ErrUnreadable = errors.New("the stored request cannot be read")
 )
 
 // Source is the Repeater, as its operator sees it. Its methods may be called concurrently.
@@ -39,7 +45,7 @@ type Source interface {
 	Resume(ctx context.Context, lane string) error
 	RetryNow(ctx context.Context, lane string) error
 	DropRefused(ctx context.Context, lane string) error
-	// Replay and Drop tell how many dead letters they have moved or deleted.
+	// Replay and Drop tell how many dead letters they have moved or deleted, those that died first first.
 	Replay(ctx context.Context, f Filter) (int, error)
 	Drop(ctx context.Context, f Filter) (int, error)
 
@@ -145,6 +151,7 @@ type Filter struct {
 	From   time.Time `json:"from,omitzero"`
 	To     time.Time `json:"to,omitzero"`
 	Status int       `json:"status,omitempty"` // of the last answer; 0 for any, -1 for none
+	Max    int       `json:"max,omitempty"`    // for Replay and Drop: of so many at most; 0 for all
 }
 
 // Health is whether the Repeater does its work.

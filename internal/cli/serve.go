@@ -59,6 +59,13 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "webhook-repeater: %v; choose another with --host and --port\n", err)
 		return exitFailed
 	}
+	adm, err := listenAdmin(s, log)
+	if err != nil {
+		_, _ = ln.Close(), rp.Close() // nothing has come in yet
+		fmt.Fprintln(stderr, "webhook-repeater:", err)
+		return exitFailed
+	}
+	defer adm.serve(s, rp, log)()
 	announce(log, s, ln.Addr())
 	err = run(ctx, log, rp, srv, ln, s.Grace)
 	if cerr := rp.Close(); cerr != nil {

@@ -52,6 +52,7 @@ func Parse(name, text string) (*Settings, error) {
 	r.checkLanes()
 	r.checkKeys()
 	r.checkTLS()
+	r.checkAdmin()
 	if len(r.mistakes) > 0 {
 		return nil, r.err()
 	}

@@ -50,8 +50,9 @@ func TestDefaults(t *testing.T) {
 		Timeouts:     repeater.Timeouts{Dial: 5 * time.Second, TLS: 5 * time.Second, Header: 15 * time.Second, Attempt: 30 * time.Second},
 		QuickRetries: 2, DeliverMemory: 256 << 20, Bound: repeater.Bound{Messages: 1_000_000, Bytes: 10 << 30}, DeadLetterAge: 720 * time.Hour,
 		File: "webhook-repeater.db", DiskFloor: 256 << 20, RedisPort: 6379, RedisPrefix: "repeater:", RedisWaitTimeout: time.Second, UnknownRouteAge: time.Hour,
-		LogFormat: "auto",
-		Hooks:     []Hook{plain("a", "/a", "http://127.0.0.1:1")},
+		AdminListen: "127.0.0.1:8101",
+		LogFormat:   "auto",
+		Hooks:       []Hook{plain("a", "/a", "http://127.0.0.1:1")},
 	}
 	got := parsed(t, hook)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Hook{})); diff != "" {

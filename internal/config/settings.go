@@ -51,6 +51,11 @@ type Settings struct {
 	RedisWaitTimeout time.Duration
 	Encrypt          []string
 
+	AdminListen   string // "" for none
+	AdminExplicit bool   // the file says so, and it is not just the default
+	AdminToken    string
+	ShowPayloads  bool
+
 	LogLevel  slog.Level
 	LogFormat string
 

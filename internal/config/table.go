@@ -109,6 +109,14 @@ var Sections = []Section{
 		{Name: "encrypt", Doc: "Encrypt what is stored, with the first of these keys, one a line. All of them decrypt.",
 			kind: secrets(func(f *fields) *[]string { return &f.Encrypt })},
 	}},
+	{Name: "admin", Doc: "Pages and an API for whoever looks after it.", Keys: []Key{
+		{Name: "listen", Default: "127.0.0.1:8101", Doc: "Address and port for them; off for none.",
+			kind: listenAddress(func(f *fields) *string { return &f.AdminListen })},
+		{Name: "token", Doc: "What to sign in with. Needed where others than programs on this machine may connect.",
+			kind: hidden(adminToken(func(f *fields) *string { return &f.AdminToken }))},
+		{Name: "show_payloads", Default: "no", Doc: "Show stored requests, secrets in them included.",
+			kind: yesNo(func(f *fields) *bool { return &f.ShowPayloads })},
+	}},
 	{Name: "log", Doc: "What is logged, to standard error.", Keys: []Key{
 		{Name: "level", Default: "info", Doc: "From which level on.",
 			kind: level(func(f *fields) *slog.Level { return &f.LogLevel })},

@@ -124,6 +124,7 @@ var groups = []struct {
 	{"Restart", restartTests},
 	{"Crash", crashTests},
 	{"Shared", sharedTests},
+	{"Inspect", inspectTests},
 	{"Load", loadTests},
 	{"Model", modelTests},
 }

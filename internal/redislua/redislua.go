@@ -69,6 +69,12 @@ var (
 	register string
 	//go:embed announce.lua
 	announce string
+	//go:embed waiting.lua
+	waiting string
+	//go:embed find.lua
+	find string
+	//go:embed oldest.lua
+	oldest string
 	//go:embed outbox_push.lua
 	outboxPush string
 	//go:embed outbox_due.lua
@@ -82,6 +88,7 @@ type Scripts struct {
 	Dead, Letter, Payload          *redis.Script
 	Replay, Drop, Prune            *redis.Script
 	Steer, Register, Announce      *redis.Script
+	Waiting, Find, Oldest          *redis.Script
 	OutboxPush, OutboxDue          *redis.Script
 }
 
@@ -95,6 +102,7 @@ func New() *Scripts {
 		Dead: script(dead), Letter: script(letter), Payload: script(payload),
 		Replay: script(replay), Drop: script(drop), Prune: script(prune),
 		Steer: script(steer), Register: small(register), Announce: small(announce),
+		Waiting: script(waiting), Find: script(find), Oldest: script(oldest),
 		OutboxPush: small(outboxPush), OutboxDue: small(outboxDue),
 	}
 }

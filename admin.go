@@ -1,0 +1,93 @@
+package repeater
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/webhook-repeater/repeater/internal/admin"
+)
+
+// AdminOption sets up [Repeater.Admin]. A nil AdminOption is passed over; of one that is repeated, the last holds.
+type AdminOption func(*adminSettings)
+
+type adminSettings struct {
+	admin.Options
+	err error
+}
+
+// AdminToken lets in who has this token, from anywhere: programs by the header "Authorization: Bearer
+// TOKEN", people by a form. It is to be long and random, as "openssl rand -base64 32" prints it: whoever
+// has it can read and delete what waits. One of less than 16 bytes is a mistake.
+func AdminToken(token string) AdminOption {
+	return func(s *adminSettings) {
+		s.Token, s.err = token, nil
+		if len(token) < leastAdminToken {
+			s.err = errAdminToken // an empty one, from a variable that is not set, must not open the door
+		}
+	}
+}
+
+const leastAdminToken = 16
+
+var errAdminToken = errors.New("AdminToken: a token has 16 bytes or more")
+
+// ShowPayloads lets [Repeater.Admin] show stored requests, headers and bodies, and what destinations have
+// answered. Headers that by their names bear credentials or signatures are blanked out all the same; paths,
+// queries and bodies may hold secrets, too.
+func ShowPayloads() AdminOption {
+	return func(s *adminSettings) { s.ShowPayloads = true }
+}
+
+// Admin returns a handler for whoever looks after the Repeater: what waits, where and why, dead letters, and
+// what there is to do about it. A JSON API is under api/v1/, described in api/v1/openapi.json, and pages for people
+// are under all else; healthz answers 200 while the process lives, readyz 503 while requests cannot be
+// stored or are not delivered. It belongs on a listener of its own, or under a prefix:
+//
+//	mux.Handle("/admin/", http.StripPrefix("/admin", rp.Admin(repeater.AdminToken(token))))
+//
+// Without [AdminToken] it answers only who connects from this machine, by an address or the name localhost:
+// put nothing in front of it that lets others through, as a reverse proxy on the same machine does. healthz
+// and readyz answer everybody. With a mistake in the options, everything but healthz is answered 500.
+//
+// Source paths, URLs with what they hold, keys and tokens are never shown; stored requests only
+// with [ShowPayloads]. It also works without [Repeater.Run]; rates and last errors are those of this process.
+func (r *Repeater) Admin(opts ...AdminOption) http.Handler {
+	s := adminSettings{Options: admin.Options{Version: moduleVersion()}}
+	for _, o := range opts {
+		if o != nil {
+			o(&s)
+		}
+	}
+	if err := errors.Join(r.err, s.err); err != nil {
+		return r.misconfigured(err)
+	}
+	return admin.New(newAdminSource(r), s.Options)
+}
+
+// misconfigured answers for an Admin that cannot be served as it was meant.
+func (r *Repeater) misconfigured(err error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		r.cfg.log.Error("repeater: admin is not served: mistakes in the options", "error", err)
+		http.Error(w, "the repeater is not configured correctly", http.StatusInternalServerError)
+	})
+	return mux
+}
+
+const modulePath = "github.com/webhook-repeater/repeater"
+
+// moduleVersion is what the go command has recorded of this module.
+func moduleVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == modulePath && m.Version != "" {
+			return m.Version
+		}
+	}
+	return "unknown"
+}
