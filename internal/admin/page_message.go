@@ -1,0 +1,211 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// messagePage is the story of one accepted request, for each of its destinations.
+type messagePage struct {
+	ID       string
+	Route    string
+	Received moment
+	Size     measure
+	Stories  []story
+	Request  *requestView
+	Hidden   bool   // payloads are not to be shown
+	NoBody   string // why there is no Request although it may be shown
+	Spoken   string
+}
+
+// story is a message's, from its acceptance to what happens next.
+type story struct {
+	messageRow
+	Accepted moment
+	Tries    []try
+	Expires  *moment
+	Answer   string
+	Key      string
+}
+
+// try is one attempt, or the gap where some are no longer known.
+type try struct {
+	Number  int
+	Missing int // attempts that are not kept; nothing else is set
+	At      moment
+	After   string // since it was accepted
+	Took    measure
+	Share   int // of the longest, in twentieths
+	Outcome string
+	Good    bool
+}
+
+var (
+	idHeader = regexp.MustCompile(`(?i)^\s*repeater-id\s*:\s*`)
+	destPart = regexp.MustCompile(`\.\d+$`)
+)
+
+// cleanID takes an id as people paste it: with the header's name before it, or in quotes.
+func cleanID(s string) string {
+	return strings.Trim(idHeader.ReplaceAllString(s, ""), " \t\r\n\"'`")
+}
+
+func (s *site) message(w http.ResponseWriter, r *http.Request) error {
+	id := cleanID(r.FormValue("id"))
+	if id == "" {
+		return s.render(w, r, http.StatusOK, page{Title: "Find a message", Kind: "apology", Body: apology{
+			Heading: "Find a message", Lines: []string{"Paste a Repeater-Id above. Senders get it as a header of the answer, destinations as a header of the request; the log has it, too."}}})
+	}
+	messages, err := s.src.Explain(r.Context(), id)
+	if short := destPart.ReplaceAllString(id, ""); errors.Is(err, ErrNotFound) && short != id { // the key of one destination
+		id = short
+		messages, err = s.src.Explain(r.Context(), id)
+	}
+	if errors.Is(err, ErrNotFound) || err == nil && len(messages) == 0 {
+		return s.render(w, r, http.StatusNotFound, page{Title: "Not found", Kind: "apology", Search: id, Section: "message", Body: apology{
+			Heading: "No message has this id", Detail: id, Status: http.StatusNotFound, Lines: []string{gone}}})
+	}
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, page{
+		Title: "Message " + id, Kind: "message", Section: "message", Search: id, Refresh: refreshEvery, Body: s.newMessagePage(r, id, messages)})
+}
+
+func (s *site) newMessagePage(r *http.Request, id string, messages []Message) messagePage {
+	now := s.now()
+	first := messages[0]
+	p := messagePage{ID: id, Route: first.Route, Received: stamp(now, first.Received), Size: size(int64(first.Size)), Hidden: !s.opts.ShowPayloads}
+	for _, m := range messages {
+		story := newStory(now, m)
+		if p.Hidden {
+			story.Answer = ""
+		}
+		p.Stories = append(p.Stories, story)
+		p.Spoken += fmt.Sprintf("%s: %s. ", m.Lane, m.Status)
+	}
+	if p.Hidden {
+		return p
+	}
+	req, err := s.src.Request(r.Context(), first.Lane, first.ID, first.Dest)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		p.NoBody = "It has just been delivered or dropped."
+	case err != nil:
+		p.NoBody = "It cannot be read: " + err.Error()
+	default:
+		view := newRequestView(req)
+		view.Download = "/message/body?" + url.Values{"lane": {first.Lane}, "id": {first.ID}, "dest": {strconv.Itoa(first.Dest)}}.Encode()
+		p.Request = &view
+	}
+	return p
+}
+
+func newStory(now time.Time, m Message) story {
+	st := story{messageRow: newMessageRow(now, m), Accepted: stamp(now, m.Received), Tries: tries(now, m), Answer: m.Answer, Key: key(m)}
+	if m.Expires != nil {
+		expires := until(now, *m.Expires)
+		st.Expires = &expires
+	}
+	return st
+}
+
+// key names one message of a request, as in Filter.
+func key(m Message) string { return m.ID + "." + strconv.Itoa(m.Dest) }
+
+// firstKept is how many attempts stores keep from the beginning of a long series.
+const firstKept = 3
+
+func tries(now time.Time, m Message) []try {
+	missing := m.Attempts - len(m.History)
+	longest := 0.0
+	for _, a := range m.History {
+		longest = max(longest, a.Took)
+	}
+	var all []try
+	number := 0
+	for i, a := range m.History {
+		if missing > 0 && i == min(firstKept, len(m.History)-1) {
+			all = append(all, try{Missing: missing})
+			number += missing
+		}
+		number++
+		t := try{Number: number, At: stamp(now, a.At), After: after(a.At.Sub(m.Received)), Took: took(a.Took), Outcome: outcome(a), Good: a.Status/100 == 2}
+		if longest > 0 {
+			t.Share = max(1, int(20*a.Took/longest))
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+func after(d time.Duration) string {
+	if d < time.Second {
+		return "at once"
+	}
+	return duration(d) + " after"
+}
+
+// outcome is what came of an attempt.
+func outcome(a Attempt) string {
+	switch {
+	case a.Status == 0 && a.Error == "":
+		return "no answer"
+	case a.Status == 0:
+		return a.Error
+	}
+	text := strconv.Itoa(a.Status)
+	if name := http.StatusText(a.Status); name != "" {
+		text += " " + name
+	}
+	if a.Error != "" {
+		text += ": " + a.Error
+	}
+	return text
+}
+
+// body sends the body as it came, for a file.
+func (s *site) body(w http.ResponseWriter, r *http.Request) error {
+	if !s.opts.ShowPayloads {
+		return s.render(w, r, http.StatusForbidden, page{Title: "Payloads are hidden", Kind: "apology", Body: apology{
+			Heading: "Payloads are hidden", Status: http.StatusForbidden, Lines: []string{howToShow}}})
+	}
+	dest, err := strconv.Atoi(r.FormValue("dest"))
+	if err != nil {
+		return fmt.Errorf("%w: dest is not a number", errBadRequest)
+	}
+	req, err := s.src.Request(r.Context(), r.FormValue("lane"), r.FormValue("id"), dest)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", `attachment; filename="`+fileName(r.FormValue("id"))+`"`)
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Content-Length", strconv.Itoa(len(req.Body)))
+	_, _ = w.Write(req.Body) // the reader has gone away
+	return nil
+}
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+func fileName(id string) string { return "message-" + notInNames.ReplaceAllString(id, "_") + ".body" }
+
+// headerLines are a request's headers by name, each value on a line of its own.
+func headerLines(h map[string][]string) []field {
+	var all []field
+	for name, values := range h {
+		for _, v := range values {
+			all = append(all, field{name, v})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b field) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
