@@ -6,9 +6,19 @@ import (
 )
 
 // Pages are the pages alone, without what stands before them, at a time of the test's.
-func Pages(src Source, o Options, now func() time.Time) http.Handler {
-	if now == nil {
-		now = time.Now
-	}
-	return (&site{src: src, opts: o, now: now}).handler()
+func Pages(src Source, o Options, now time.Time) http.Handler {
+	return (&site{src: src, opts: o, now: func() time.Time { return now }}).handler()
 }
+
+// How amounts are written.
+var (
+	Duration = duration
+	Number   = number
+	Ceiling  = ceiling
+)
+
+// Size is how a number of bytes is written, and then exactly.
+func Size(n int64) [2]string { m := size(n); return [2]string{m.Text, m.Exact} }
+
+// Rate is how a number per second is written.
+func Rate(v float64) string { return rate(v).Text }

@@ -41,10 +41,10 @@ type series struct {
 	unit        func(float64) measure
 }
 
-// newChart draws all lines to one scale, from zero; the latest value stands at the right edge.
-func newChart(width, height int, all ...series) chart {
+// newChart draws all lines to one scale, from zero to least or more; the latest value stands at the right edge.
+func newChart(width, height int, least float64, all ...series) chart {
 	c := chart{Width: width, Height: height}
-	top := 0.0
+	top := least
 	for _, s := range all {
 		for _, v := range s.values {
 			top = max(top, v)
@@ -114,13 +114,13 @@ func describe(s series) string {
 		s.name, s.unit(last(s.values)).Text, s.unit(low).Text, s.unit(high).Text)
 }
 
-// ceiling is the next of 1, 2, 5, 10, 20, ... that is not below v, so that a scale moves seldom.
+// ceiling is the next round number that is not below v, so that a scale moves seldom.
 func ceiling(v float64) float64 {
 	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 1
 	}
 	base := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, step := range []float64{1, 2, 5} {
+	for _, step := range []float64{1, 1.5, 2, 3, 4, 5, 6, 8} {
 		if v <= step*base {
 			return step * base
 		}

@@ -50,8 +50,10 @@ func stamp(now, t time.Time) moment {
 // duration says d in at most two units: "850 ms", "3 m 20 s", "2 d 4 h".
 func duration(d time.Duration) string {
 	switch {
+	case d == 0:
+		return "0 s"
 	case d < time.Millisecond:
-		return "0 ms"
+		return "<1 ms"
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second && d%time.Second >= 100*time.Millisecond:
@@ -118,7 +120,7 @@ func plural(n int, word string) string {
 func size(n int64) measure {
 	exactly := number(int(n)) + " bytes"
 	if n < 1024 {
-		return measure{fmt.Sprintf("%d B", n), exactly}
+		return measure{number(int(n)) + " B", exactly}
 	}
 	v := float64(n)
 	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
@@ -142,6 +144,23 @@ func rate(v float64) measure {
 		return measure{strconv.FormatFloat(v, 'f', 1, 64), exactly}
 	}
 	return measure{number(int(math.Round(v))), exactly}
+}
+
+// pieces cuts a lane's name where a line may end.
+func pieces(name string) []string {
+	var all []string
+	for name != "" {
+		end := strings.IndexAny(name, "./:-_@ ")
+		for end >= 0 && end+1 < len(name) && strings.IndexByte("./:-_@ ", name[end+1]) >= 0 {
+			end++
+		}
+		if end < 0 {
+			end = len(name) - 1
+		}
+		all = append(all, name[:end+1])
+		name = name[end+1:]
+	}
+	return all
 }
 
 func last[T any](values []T) (v T) {

@@ -128,8 +128,8 @@ func newLanePage(now time.Time, l Lane) lanePage {
 	out := series{"delivered/s", "delivered", l.DeliveredPerSecond, rate}
 	p := lanePage{
 		laneRow:    newLaneRow(now, l),
-		DepthChart: newChart(600, 120, depth).withSlots(now, depth),
-		FlowChart:  newChart(600, 120, in, out).withSlots(now, in, out),
+		DepthChart: newChart(600, 120, 1, depth).withSlots(now, depth),
+		FlowChart:  newChart(600, 120, 1, in, out).withSlots(now, in, out),
 		Remedies:   remedies(l),
 		Pace:       span(l.Pace),
 		Bytes:      size(l.Bytes),

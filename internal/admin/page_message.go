@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,7 @@ type messagePage struct {
 type story struct {
 	messageRow
 	Accepted moment
+	Ended    moment // when it died
 	Tries    []try
 	Expires  *moment
 	Answer   string
@@ -52,25 +54,37 @@ var (
 	destPart = regexp.MustCompile(`\.\d+$`)
 )
 
-// cleanID takes an id as people paste it: with the header's name before it, or in quotes.
-func cleanID(s string) string {
-	return strings.Trim(idHeader.ReplaceAllString(s, ""), " \t\r\n\"'`")
+// readings are the ids that may be meant by what somebody has pasted: as it stands, without the header's
+// name before it or quotes around it, and without the number of a destination behind it.
+func readings(pasted string) []string {
+	bare := strings.Trim(idHeader.ReplaceAllString(pasted, ""), " \t\r\n\"'`")
+	return slices.Compact([]string{strings.TrimSpace(pasted), bare, destPart.ReplaceAllString(bare, "")})
+}
+
+// explain tries all readings, and tells which one it was.
+func (s *site) explain(ctx context.Context, pasted string) (id string, messages []Message, err error) {
+	for _, id = range readings(pasted) {
+		messages, err = s.src.Explain(ctx, id)
+		if err == nil && len(messages) > 0 {
+			return id, messages, nil
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return id, nil, err
+		}
+	}
+	return id, nil, ErrNotFound
 }
 
 func (s *site) message(w http.ResponseWriter, r *http.Request) error {
-	id := cleanID(r.FormValue("id"))
-	if id == "" {
+	pasted := strings.TrimSpace(r.FormValue("id"))
+	if pasted == "" {
 		return s.render(w, r, http.StatusOK, page{Title: "Find a message", Kind: "apology", Body: apology{
 			Heading: "Find a message", Lines: []string{"Paste a Repeater-Id above. Senders get it as a header of the answer, destinations as a header of the request; the log has it, too."}}})
 	}
-	messages, err := s.src.Explain(r.Context(), id)
-	if short := destPart.ReplaceAllString(id, ""); errors.Is(err, ErrNotFound) && short != id { // the key of one destination
-		id = short
-		messages, err = s.src.Explain(r.Context(), id)
-	}
-	if errors.Is(err, ErrNotFound) || err == nil && len(messages) == 0 {
-		return s.render(w, r, http.StatusNotFound, page{Title: "Not found", Kind: "apology", Search: id, Section: "message", Body: apology{
-			Heading: "No message has this id", Detail: id, Status: http.StatusNotFound, Lines: []string{gone}}})
+	id, messages, err := s.explain(r.Context(), pasted)
+	if errors.Is(err, ErrNotFound) {
+		return s.render(w, r, http.StatusNotFound, page{Title: "Not found", Kind: "apology", Search: pasted, Section: "message", Body: apology{
+			Heading: "No message has this id", Detail: pasted, Status: http.StatusNotFound, Lines: []string{gone}}})
 	}
 	if err != nil {
 		return err
@@ -110,6 +124,9 @@ func (s *site) newMessagePage(r *http.Request, id string, messages []Message) me
 
 func newStory(now time.Time, m Message) story {
 	st := story{messageRow: newMessageRow(now, m), Accepted: stamp(now, m.Received), Tries: tries(now, m), Answer: m.Answer, Key: key(m)}
+	if m.Died != nil {
+		st.Ended = stamp(now, *m.Died)
+	}
 	if m.Expires != nil {
 		expires := until(now, *m.Expires)
 		st.Expires = &expires
@@ -125,7 +142,7 @@ const firstKept = 3
 
 func tries(now time.Time, m Message) []try {
 	missing := m.Attempts - len(m.History)
-	longest := 0.0
+	longest := 1.0 // a second: what is short looks short
 	for _, a := range m.History {
 		longest = max(longest, a.Took)
 	}
@@ -138,20 +155,13 @@ func tries(now time.Time, m Message) []try {
 		}
 		number++
 		t := try{Number: number, At: stamp(now, a.At), After: after(a.At.Sub(m.Received)), Took: took(a.Took), Outcome: outcome(a), Good: a.Status/100 == 2}
-		if longest > 0 {
-			t.Share = max(1, int(20*a.Took/longest))
-		}
+		t.Share = max(1, int(20*a.Took/longest))
 		all = append(all, t)
 	}
 	return all
 }
 
-func after(d time.Duration) string {
-	if d < time.Second {
-		return "at once"
-	}
-	return duration(d) + " after"
-}
+func after(d time.Duration) string { return "+ " + duration(max(0, d.Truncate(time.Second))) }
 
 // outcome is what came of an attempt.
 func outcome(a Attempt) string {

@@ -11,7 +11,8 @@ import (
 // overviewPage is everything at a glance.
 type overviewPage struct {
 	Verdict   string
-	Level     string // of the worst lane: a state, or "down"
+	Level     string // of the worst lane: a state, or "down" or "none"
+	Troubled  bool
 	Aside     string // what is no trouble, but worth knowing
 	Reasons   []string
 	Waiting   int
@@ -52,7 +53,7 @@ func newLaneRow(now time.Time, l Lane) laneRow {
 	row := laneRow{
 		Lane: l, Trouble: trouble(l.State), Oldest: span(l.OldestAge),
 		Accepted: rate(last(l.AcceptedPerSecond)), Delivered: rate(last(l.DeliveredPerSecond)),
-		Spark: newChart(120, 28, series{"Waiting", "depth", floats(l.Depth), count}),
+		Spark: newChart(120, 28, 10, series{"Waiting", "depth", floats(l.Depth), count}),
 	}
 	if l.NextAttempt != nil && l.Waiting > 0 && l.State != Paused {
 		next := until(now, *l.NextAttempt)
@@ -74,7 +75,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	body.Routes = s.src.Config().Routes
 	return s.render(w, r, http.StatusOK, page{
 		Title: body.Verdict, Kind: "overview", Section: "overview", Refresh: refreshEvery,
-		Trouble: body.Level != "" && body.Level != string(Paused), Body: body,
+		Trouble: body.Troubled, Body: body,
 	})
 }
 
@@ -107,18 +108,22 @@ func summarise(now time.Time, lanes []Lane, health Health) overviewPage {
 
 // judge says in a word or two whether anybody has to get up.
 func (p *overviewPage) judge(troubled, paused int, health Health) {
-	if len(p.Lanes) > 0 {
-		p.Verdict = "All well"
-	} else {
-		p.Verdict = "No lanes yet"
-	}
+	p.Troubled = troubled > 0 || !health.Ready
+	var asides []string
 	if paused > 0 {
-		p.Level, p.Aside = string(Paused), plural(paused, "lane")+" paused"
+		p.Level, asides = string(Paused), append(asides, plural(paused, "lane")+" paused")
 	}
-	if troubled > 0 {
-		p.Level, p.Verdict = string(p.Lanes[0].State), plural(troubled, "lane")+" in trouble"
-	}
-	if !health.Ready {
+	p.Verdict = "All well"
+	switch trouble := plural(troubled, "lane") + " in trouble"; {
+	case !health.Ready:
 		p.Level, p.Verdict, p.Reasons = "down", "Not ready", health.Reasons
+		if troubled > 0 {
+			asides = append([]string{trouble}, asides...)
+		}
+	case troubled > 0:
+		p.Level, p.Verdict = string(p.Lanes[0].State), trouble
+	case len(p.Lanes) == 0:
+		p.Level, p.Verdict = "none", "No lanes yet"
 	}
+	p.Aside = strings.Join(asides, ", ")
 }

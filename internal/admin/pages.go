@@ -211,7 +211,7 @@ func seeOther(w http.ResponseWriter, r *http.Request, path string, q url.Values)
 // templates holds one set for each page: the layout, the shared parts, and its own "main".
 var templates = func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(template.FuncMap{
-		"number": number, "plural": plural, "iso": iso, "exact": exact,
+		"number": number, "plural": plural, "iso": iso, "exact": exact, "pieces": pieces,
 		"howToShow": func() string { return howToShow },
 	}).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/icons.html"))
 	all := map[string]*template.Template{}

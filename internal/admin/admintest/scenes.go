@@ -128,7 +128,7 @@ func refusing(now time.Time) Lane {
 func behind(now time.Time) Lane {
 	const name = "https://warehouse.example:443"
 	l := Lane{Lane: admin.Lane{
-		Name: name, State: admin.Behind, Why: "It delivers 41 a second, but 58 a second come; at one attempt at a time it does not catch up.",
+		Name: name, State: admin.Behind, Why: "It delivers 41 a second, but 58 a second come; at four attempts at a time it does not catch up.",
 		Routes: []string{"warehouse"}, Bytes: 9 << 20, Held: true, OldestAge: 61.4,
 		Depth: curve(40, 2904), AcceptedPerSecond: flat(58, 60), DeliveredPerSecond: flat(41, 60), Concurrency: 4,
 	}}

@@ -49,6 +49,25 @@ func (s *Source) Add(l Lane) {
 	}
 }
 
+// Set changes a lane. Its dead letters are counted anew.
+func (s *Source) Set(name string, change func(*Lane)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		if l.Name == name {
+			change(l)
+			l.Dead = len(l.Letters)
+		}
+	}
+}
+
+// Remove removes a lane.
+func (s *Source) Remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes = slices.DeleteFunc(s.lanes, func(l *Lane) bool { return l.Name == name })
+}
+
 // Down says that a lane's destination does not answer from now on; Up that it does again.
 func (s *Source) Down(lane string) { s.setDown(lane, true) }
 

@@ -90,7 +90,7 @@
       morph(main, fresh);
       adopt(page);
       seen = main.dataset.now;
-      say("Live, " + clock(seen));
+      say("Live " + clock(seen));
     } catch {
       say("Old: no answer since " + clock(seen), true);
     } finally {
@@ -155,6 +155,6 @@
   enhance();
   if (every) {
     hold.hidden = false;
-    say("Live, " + clock(seen));
+    say("Live " + clock(seen));
   }
 })();
