@@ -11,7 +11,7 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// fileNames are the addresses of our own files. Each bears the digest of what is in it, so that
+// fileNames are the addresses of our own files, from the overview. Each bears the digest of what is in it, so that
 // browsers may keep it for ever.
 type fileNames struct{ Style, Script, Icon, IconTrouble string }
 
@@ -28,7 +28,7 @@ func address(name string) string {
 		panic(err) // it is compiled in
 	}
 	digest := sha256.Sum256(data)
-	return "/assets/" + name + "?v=" + hex.EncodeToString(digest[:6])
+	return "assets/" + name + "?v=" + hex.EncodeToString(digest[:6])
 }
 
 // assets serves the files that pages load, at /assets/. They say nothing of the Repeater.

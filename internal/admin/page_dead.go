@@ -63,7 +63,7 @@ func parseTime(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%w: %q is no time", errBadRequest, s)
+	return time.Time{}, badRequest(fmt.Sprintf("%q is no time", s))
 }
 
 func readFilter(get func(string) string) (f deadFilter, err error) {
@@ -85,7 +85,7 @@ func readFilter(get func(string) string) (f deadFilter, err error) {
 		f.parsed.Status = -1
 	default:
 		if f.parsed.Status, err = strconv.Atoi(f.Status); err != nil || f.parsed.Status < 100 || f.parsed.Status > 999 {
-			return f, fmt.Errorf("%w: %q is no status", errBadRequest, f.Status)
+			return f, badRequest(fmt.Sprintf("%q is no status", f.Status))
 		}
 	}
 	return f, nil
@@ -126,13 +126,13 @@ func (s *site) dead(w http.ResponseWriter, r *http.Request) error {
 		body.Letters = append(body.Letters, newMessageRow(s.now(), m))
 	}
 	if here != (place{}) {
-		body.First = "/dead?" + f.query().Encode()
+		body.First = "dead?" + f.query().Encode()
 	}
 	if next != (place{}) {
 		q := f.query()
 		q.Set("in", next.lane)
 		q.Set("cursor", next.cursor)
-		body.More = "/dead?" + q.Encode()
+		body.More = "dead?" + q.Encode()
 	}
 	return s.render(w, r, http.StatusOK, page{Title: "Dead letters", Kind: "dead", Section: "dead", Refresh: refreshEvery, Body: body})
 }
@@ -232,7 +232,7 @@ func ranges(now time.Time, f deadFilter) []link {
 	}{{"last hour", time.Hour}, {"last day", 24 * time.Hour}, {"last week", 7 * 24 * time.Hour}} {
 		g := f
 		g.From, g.To = now.Add(-x.back).UTC().Format(inputTimes[0]), ""
-		all = append(all, link{x.text, "/dead?" + g.query().Encode(), g.From == f.From && f.To == ""})
+		all = append(all, link{x.text, "dead?" + g.query().Encode(), g.From == f.From && f.To == ""})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +21,10 @@ type chosen struct {
 
 func readChosen(r *http.Request) (chosen, error) {
 	if err := r.ParseForm(); err != nil {
-		return chosen{}, fmt.Errorf("%w: %w", errBadRequest, err)
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return chosen{}, tooLarge
+		}
+		return chosen{}, badRequest("the form is damaged")
 	}
 	f, err := readFilter(r.PostForm.Get)
 	c := chosen{filter: f, keys: r.PostForm["key"], all: r.PostForm.Get("all") == "yes",
@@ -61,9 +65,9 @@ func (c chosen) fields() []field {
 
 func (c chosen) back() string {
 	if c.id != "" {
-		return "/message?" + url.Values{"id": {c.id}}.Encode()
+		return "message?" + url.Values{"id": {c.id}}.Encode()
 	}
-	return "/dead?" + c.filter.query().Encode()
+	return "dead?" + c.filter.query().Encode()
 }
 
 // replay asks first only where the operator has not seen each letter.
@@ -73,16 +77,16 @@ func (s *site) replay(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case c.nothing():
-		return s.leave(w, r, c, "nothing", 0)
+		return s.leave(w, c, "nothing", 0)
 	case c.all && !c.sure:
-		return s.ask(w, r, c, confirmation{Heading: "Replay %s?", Action: "/dead/replay", Button: "Replay %s", Lines: []string{
+		return s.ask(w, r, c, confirmation{Heading: "Replay %s?", Action: "replay", Button: "Replay %s", Lines: []string{
 			"They go to the end of their queues as if just accepted, with their old ids and a new age. Their destinations may have seen them before."}})
 	}
 	n, err := s.src.Replay(r.Context(), c.meant())
 	if err != nil {
 		return partly(n, "replayed", err)
 	}
-	return s.leave(w, r, c, "replayed", n)
+	return s.leave(w, c, "replayed", n)
 }
 
 func (s *site) drop(w http.ResponseWriter, r *http.Request) error {
@@ -91,23 +95,33 @@ func (s *site) drop(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case c.nothing():
-		return s.leave(w, r, c, "nothing", 0)
+		return s.leave(w, c, "nothing", 0)
 	case !c.sure:
-		return s.ask(w, r, c, confirmation{Heading: "Drop %s?", Action: "/dead/drop", Button: "Drop %s", Danger: true, Lines: []string{
+		return s.ask(w, r, c, confirmation{Heading: "Drop %s?", Action: "drop", Button: "Drop %s", Danger: true, Lines: []string{
 			"They are deleted for good, with their bodies. This cannot be undone."}})
 	}
 	n, err := s.src.Drop(r.Context(), c.meant())
 	if err != nil {
 		return partly(n, "dropped", err)
 	}
-	return s.leave(w, r, c, "dropped", n)
+	return s.leave(w, c, "dropped", n)
 }
+
+// halfDone is what came of an action that a failure has ended.
+type halfDone struct {
+	n    int
+	done string
+	err  error
+}
+
+func (h halfDone) Error() string { return h.done + " " + letters(h.n) + ": " + h.err.Error() }
+func (h halfDone) Unwrap() error { return h.err }
 
 func partly(n int, done string, err error) error {
 	if n == 0 {
 		return err
 	}
-	return fmt.Errorf("%s %s, then: %w", letters(n), done, err)
+	return halfDone{n, done, err}
 }
 
 // ask tells how many are meant. Who says yes means those, and none that dies meanwhile.
@@ -152,13 +166,13 @@ func (s *site) countDead(ctx context.Context, f Filter) (string, error) {
 	}
 }
 
-func (s *site) leave(w http.ResponseWriter, r *http.Request, c chosen, done string, n int) error {
+func (s *site) leave(w http.ResponseWriter, c chosen, done string, n int) error {
 	q := c.filter.query()
-	path := "/dead"
+	path := "dead"
 	if c.id != "" && done != "dropped" {
-		path, q = "/message", url.Values{"id": {c.id}}
+		path, q = "message", url.Values{"id": {c.id}}
 	}
 	q.Set("done", done)
 	q.Set("n", strconv.Itoa(n))
-	return seeOther(w, r, path, q)
+	return seeOther(w, path, q)
 }

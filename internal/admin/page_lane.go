@@ -40,10 +40,10 @@ type remedy struct {
 }
 
 var (
-	pauseIt  = remedy{Action: "/lane/pause", Button: "Pause", What: "Sends nothing until you resume, also after a restart. Accepting goes on, and what waits does not age."}
-	resumeIt = remedy{Action: "/lane/resume", Button: "Resume", What: "Sends again, the oldest message first.", Main: true}
-	retryIt  = remedy{Action: "/lane/retry", Button: "Retry now", What: "Does not wait for the next attempt: tries at once, and goes on if that succeeds.", Main: true}
-	forgive  = remedy{Action: "/lane/drop-refused", Button: "Drop refused", What: "Goes on: each message that is refused becomes a dead letter at once, until one is delivered. You can replay them later.", Danger: true}
+	pauseIt  = remedy{Action: "pause", Button: "Pause", What: "Sends nothing until you resume, also after a restart. Accepting goes on, and what waits does not age."}
+	resumeIt = remedy{Action: "resume", Button: "Resume", What: "Sends again, the oldest message first.", Main: true}
+	retryIt  = remedy{Action: "retry", Button: "Retry now", What: "Does not wait for the next attempt: tries at once, and goes on if that succeeds.", Main: true}
+	forgive  = remedy{Action: "drop-refused", Button: "Drop refused", What: "Goes on: each message that is refused becomes a dead letter at once, until one is delivered. You can replay them later.", Danger: true}
 )
 
 // remedies are those that would change something, the likeliest first.
@@ -97,7 +97,7 @@ func newMessageRow(now time.Time, m Message) messageRow {
 
 func (s *site) lane(w http.ResponseWriter, r *http.Request) error {
 	name, cursor := r.FormValue("name"), r.FormValue("cursor")
-	l, err := s.src.Lane(r.Context(), name)
+	l, err := s.findLane(r.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,14 @@ func (s *site) lane(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.render(w, r, http.StatusOK, page{
 		Title: name + ": " + string(l.State), Kind: "lane", Section: "overview", Refresh: refreshEvery, Trouble: body.Trouble, Body: body})
+}
+
+func (s *site) findLane(ctx context.Context, name string) (Lane, error) {
+	l, err := s.src.Lane(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		err = errNoLane
+	}
+	return l, err
 }
 
 func newLanePage(now time.Time, l Lane) lanePage {
@@ -146,23 +154,23 @@ func laneAddress(name, cursor string) string {
 	if cursor != "" {
 		q.Set("cursor", cursor)
 	}
-	return "/lane?" + q.Encode()
+	return "lane?" + q.Encode()
 }
 
 // steer carries out an order that can be taken back.
 func (s *site) steer(order func(context.Context, string) error, done string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		name := r.PostFormValue("name")
-		if _, err := s.src.Lane(r.Context(), name); err != nil { // or a misspelt lane would come to be
+		if _, err := s.findLane(r.Context(), name); err != nil { // or a misspelt lane would come to be
 			return err
 		}
 		if err := order(r.Context(), name); err != nil {
 			return err
 		}
 		if r.PostFormValue("back") == "overview" {
-			return seeOther(w, r, "/", url.Values{"done": {done}})
+			return seeOther(w, "./", url.Values{"done": {done}})
 		}
-		return seeOther(w, r, "/lane", url.Values{"name": {name}, "done": {done}})
+		return seeOther(w, "lane", url.Values{"name": {name}, "done": {done}})
 	}
 }
 
@@ -171,7 +179,7 @@ func (s *site) dropRefused(w http.ResponseWriter, r *http.Request) error {
 		return s.steer(s.src.DropRefused, "forgiven")(w, r)
 	}
 	name := r.PostFormValue("name")
-	l, err := s.src.Lane(r.Context(), name)
+	l, err := s.findLane(r.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -182,7 +190,7 @@ func (s *site) dropRefused(w http.ResponseWriter, r *http.Request) error {
 			"Each one that it refuses becomes a dead letter at once, however many, until it takes one. Dead letters are kept, and can be replayed.",
 			"If the destination is at fault, mend it and use Retry now instead.",
 		},
-		Action: "/lane/drop-refused", Fields: []field{{"name", name}, {"sure", "yes"}},
+		Action: "drop-refused", Fields: []field{{"name", name}, {"sure", "yes"}},
 		Button: "Drop refused", Danger: true, Back: laneAddress(name, ""),
 	})
 }

@@ -112,18 +112,20 @@ func (s *site) newMessagePage(r *http.Request, id string, messages []Message) me
 	switch {
 	case errors.Is(err, ErrNotFound):
 		p.NoBody = "It has just been delivered or dropped."
+	case errors.Is(err, ErrUnreadable):
+		p.NoBody = "It cannot be read. " + unreadable
 	case err != nil:
-		p.NoBody = "It cannot be read: " + err.Error()
+		p.NoBody = "It cannot be read just now. The log tells why."
 	default:
 		view := newRequestView(req)
-		view.Download = "/message/body?" + url.Values{"lane": {first.Lane}, "id": {first.ID}, "dest": {strconv.Itoa(first.Dest)}}.Encode()
+		view.Download = "body?" + url.Values{"lane": {first.Lane}, "id": {first.ID}, "dest": {strconv.Itoa(first.Dest)}}.Encode()
 		p.Request = &view
 	}
 	return p
 }
 
 func newStory(now time.Time, m Message) story {
-	st := story{messageRow: newMessageRow(now, m), Accepted: stamp(now, m.Received), Tries: tries(now, m), Answer: m.Answer, Key: key(m)}
+	st := story{messageRow: newMessageRow(now, m), Accepted: stamp(now, m.Received), Tries: tries(now, m), Answer: m.Answer, Key: keyOf(m)}
 	if m.Died != nil {
 		st.Ended = stamp(now, *m.Died)
 	}
@@ -134,8 +136,8 @@ func newStory(now time.Time, m Message) story {
 	return st
 }
 
-// key names one message of a request, as in Filter.
-func key(m Message) string { return m.ID + "." + strconv.Itoa(m.Dest) }
+// keyOf names one message of a request, as in Filter.
+func keyOf(m Message) string { return m.ID + "." + strconv.Itoa(m.Dest) }
 
 // firstKept is how many attempts stores keep from the beginning of a long series.
 const firstKept = 3
@@ -184,12 +186,11 @@ func outcome(a Attempt) string {
 // body sends the body as it came, for a file.
 func (s *site) body(w http.ResponseWriter, r *http.Request) error {
 	if !s.opts.ShowPayloads {
-		return s.render(w, r, http.StatusForbidden, page{Title: "Payloads are hidden", Kind: "apology", Body: apology{
-			Heading: "Payloads are hidden", Status: http.StatusForbidden, Lines: []string{howToShow}}})
+		return ErrHidden
 	}
 	dest, err := strconv.Atoi(r.FormValue("dest"))
 	if err != nil {
-		return fmt.Errorf("%w: dest is not a number", errBadRequest)
+		return badRequest("dest is not a number")
 	}
 	req, err := s.src.Request(r.Context(), r.FormValue("lane"), r.FormValue("id"), dest)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -29,18 +30,18 @@ func (s *site) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /assets/", assets())
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":                s.overview,
-		"GET /lane":               s.lane,
-		"POST /lane/pause":        s.steer(src.Pause, "paused"),
-		"POST /lane/resume":       s.steer(src.Resume, "resumed"),
-		"POST /lane/retry":        s.steer(src.RetryNow, "retried"),
-		"POST /lane/drop-refused": s.dropRefused,
-		"GET /message":            s.message,
-		"GET /message/body":       s.body,
-		"GET /dead":               s.dead,
-		"POST /dead/replay":       s.replay,
-		"POST /dead/drop":         s.drop,
-		"GET /":                   func(http.ResponseWriter, *http.Request) error { return errNoPage },
+		"GET /{$}":           s.overview,
+		"GET /lane":          s.lane,
+		"GET /message":       s.message,
+		"GET /body":          s.body,
+		"GET /dead":          s.dead,
+		"POST /pause":        s.steer(src.Pause, "paused"),
+		"POST /resume":       s.steer(src.Resume, "resumed"),
+		"POST /retry":        s.steer(src.RetryNow, "retried"),
+		"POST /drop-refused": s.dropRefused,
+		"POST /replay":       s.replay,
+		"POST /drop":         s.drop,
+		"GET /":              func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	} {
 		mux.HandleFunc(pattern, s.guard(serve))
 	}
@@ -54,8 +55,11 @@ type site struct {
 	now  func() time.Time
 }
 
-// errNoPage is the answer to an address that has never been a page.
-var errNoPage = errors.New("no such page")
+// What is not there, besides messages.
+var (
+	errNoPage = errors.New("no such page")
+	errNoLane = errors.New("no such lane")
+)
 
 // policy lets a page load nothing but our own files, run no inline script, and stand in no frame.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -86,6 +90,8 @@ type page struct {
 	Trouble bool   // the browser's tab shows it, too
 	Refresh int    // seconds; 0 for a page that stands still
 	Search  string
+	Up      string // leads to the overview from here, also behind a proxy that takes a prefix away
+	SignOut bool
 	Notice  string
 	Failed  bool // the notice is bad news
 	Now     moment
@@ -97,6 +103,8 @@ type page struct {
 
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page) error {
 	p.Now = moment{At: s.now(), Text: s.now().UTC().Format("15:04:05") + " UTC"}
+	p.Up = "./" + strings.Repeat("../", max(0, strings.Count(r.URL.EscapedPath(), "/")-1))
+	p.SignOut = s.opts.Token != ""
 	p.Version, p.Config, p.Files = s.opts.Version, s.src.Config().Fingerprint, files
 	if p.Notice == "" {
 		p.Notice = notice(r.URL.Query())
@@ -116,39 +124,63 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, status int, p page
 type apology struct {
 	Heading string
 	Lines   []string
-	Detail  string // in the machine's words
+	Detail  string // what was asked for
 	Status  int
 }
 
+// fail says what is the matter. What a store says in its own words may name its address, and
+// stays in the log.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	a := apology{Heading: "The store does not answer", Status: http.StatusServiceUnavailable, Detail: err.Error(), Lines: []string{
-		"What waits is kept. Look at the store and at the log of this process, then load this page again."}}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.Is(err, errNoPage):
-		a = apology{Heading: "No such page", Status: http.StatusNotFound, Lines: []string{"Nothing has this address."}}
-	case errors.Is(err, ErrNotFound) && r.URL.Path == "/message/body":
-		a = apology{Heading: "No such message", Status: http.StatusNotFound, Lines: []string{gone}}
-	case errors.Is(err, ErrNotFound):
-		a = apology{Heading: "No such lane", Status: http.StatusNotFound, Lines: []string{
-			"It has no route in this configuration, and no message waits or is dead in it."}}
-	case errors.Is(err, ErrUnsupported):
-		a = apology{Heading: "This store cannot tell", Status: http.StatusNotImplemented, Lines: []string{
-			"The store in use is a third party's, and has no way to answer this."}}
-	case errors.As(err, &tooLarge):
-		a = apology{Heading: "Too much at once", Status: http.StatusRequestEntityTooLarge, Lines: []string{"Select fewer letters."}}
-	case errors.Is(err, errBadRequest):
-		a = apology{Heading: "That was not understood", Status: http.StatusBadRequest, Detail: err.Error()}
-	case errors.Is(err, context.Canceled):
-		return
+	if errors.Is(err, context.Canceled) {
+		return // the reader has gone away
+	}
+	a := apologise(err)
+	if half, ok := errors.AsType[halfDone](err); ok {
+		a.Lines = append([]string{letters(half.n) + " " + half.done + " before that; the others are as they were."}, a.Lines...)
 	}
 	_ = s.render(w, r, a.Status, page{Title: a.Heading, Kind: "apology", Body: a})
 }
 
-// errBadRequest marks a form or an address that no page of ours has made.
-var errBadRequest = errors.New("bad request")
+func apologise(err error) apology {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	_, form := errors.AsType[badRequest](err)
+	switch {
+	case form:
+		return apology{Heading: "That was not understood", Status: http.StatusBadRequest, Detail: err.Error()}
+	case tooLarge:
+		return apology{Heading: "Too much at once", Status: http.StatusRequestEntityTooLarge, Lines: []string{"Select fewer letters."}}
+	case errors.Is(err, errNoPage):
+		return apology{Heading: "No such page", Status: http.StatusNotFound, Lines: []string{"Nothing has this address."}}
+	case errors.Is(err, errNoLane):
+		return apology{Heading: "No such lane", Status: http.StatusNotFound, Lines: []string{
+			"It has no route in this configuration, and no message waits or is dead in it."}}
+	case errors.Is(err, ErrNotFound):
+		return apology{Heading: "No such message", Status: http.StatusNotFound, Lines: []string{gone}}
+	case errors.Is(err, ErrBadCursor):
+		return apology{Heading: "No such page of the list", Status: http.StatusBadRequest, Lines: []string{"The list has changed since. Begin at its first page."}}
+	case errors.Is(err, ErrHidden):
+		return apology{Heading: "Payloads are hidden", Status: http.StatusForbidden, Lines: []string{howToShow}}
+	case errors.Is(err, ErrUnreadable):
+		return apology{Heading: "The request cannot be read", Status: http.StatusUnprocessableEntity, Lines: []string{unreadable}}
+	case errors.Is(err, ErrUnsupported):
+		return apology{Heading: "This store cannot tell", Status: http.StatusNotImplemented, Lines: []string{
+			"The store in use is a third party's, and has no way to answer this."}}
+	case errors.Is(err, context.DeadlineExceeded):
+		return apology{Heading: "The store did not answer in time", Status: http.StatusGatewayTimeout, Lines: []string{keptAnyway}}
+	}
+	return apology{Heading: "The store does not answer", Status: http.StatusServiceUnavailable, Lines: []string{keptAnyway}}
+}
 
-const gone = "It has been delivered, or dropped, or was never accepted here. What is delivered is not kept."
+const (
+	gone       = "It has been delivered, or dropped, or was never accepted here. What is delivered is not kept."
+	keptAnyway = "What waits in it is kept. The log tells why; look there, and at the store, then load this page again."
+	unreadable = "What is stored of this message is damaged, or was written under another key."
+)
+
+// badRequest is what is wrong with a form or an address that no page of ours has made.
+type badRequest string
+
+func (b badRequest) Error() string { return string(b) }
 
 // notices are what an action has to say when it is done; the address names one of them, so that a
 // page never says what an address would like it to.
@@ -202,9 +234,11 @@ func (s *site) confirm(w http.ResponseWriter, r *http.Request, c confirmation) e
 	return s.render(w, r, http.StatusOK, page{Title: c.Heading, Kind: "confirm", Body: c})
 }
 
-func seeOther(w http.ResponseWriter, r *http.Request, path string, q url.Values) error {
-	target := url.URL{Path: path, RawQuery: q.Encode()}
-	http.Redirect(w, r, target.String(), http.StatusSeeOther)
+// seeOther leads to a page, from an address without further slashes. The browser resolves it, so that a prefix
+// which a proxy has taken away stays; http.Redirect would not.
+func seeOther(w http.ResponseWriter, path string, q url.Values) error {
+	w.Header().Set("Location", path+"?"+q.Encode())
+	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 

@@ -50,6 +50,7 @@ type answer struct {
 	header http.Header
 	raw    string
 	doc    *html.Node
+	at     *url.URL
 }
 
 func (s *site) get(path string) *answer {
@@ -76,7 +77,7 @@ func (s *site) do(r *http.Request) *answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &answer{s.t, w.Code, w.Result().Header, string(raw), doc}
+	return &answer{s.t, w.Code, w.Result().Header, string(raw), doc, r.URL}
 }
 
 // follow goes where an action leads.
@@ -85,7 +86,17 @@ func (s *site) follow(a *answer) *answer {
 	if a.status != http.StatusSeeOther {
 		s.t.Fatalf("got %d, want a redirect:\n%s", a.status, a.text())
 	}
-	return s.get(a.header.Get("Location"))
+	return s.get(a.resolve(a.header.Get("Location")))
+}
+
+// resolve makes an address of one that stands on the page, as browsers do.
+func (a *answer) resolve(address string) string {
+	a.t.Helper()
+	u, err := a.at.Parse(address)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return u.String()
 }
 
 // want checks the status, and that a person reads each of the texts.
@@ -169,7 +180,7 @@ func attr(n *html.Node, name string) string {
 func (a *answer) link(text string) string {
 	for n := range a.elements("a") {
 		if textOf(n) == text {
-			return attr(n, "href")
+			return a.resolve(attr(n, "href"))
 		}
 	}
 	return ""
@@ -192,9 +203,9 @@ func (s *site) submit(a *answer, button string, more url.Values) *answer {
 			for name, v := range more {
 				values[name] = append(values[name], v...)
 			}
-			action := attr(form, "action")
+			action := a.resolve(attr(form, "action"))
 			if other := attr(b, "formaction"); other != "" {
-				action = other
+				action = a.resolve(other)
 			}
 			if attr(form, "method") != "post" {
 				return s.get(action + "?" + values.Encode())

@@ -14,6 +14,12 @@ var (
 	ErrNotFound = errors.New("no such message")
 	// ErrUnsupported is the answer where the store cannot tell, as it is a third party's.
 	ErrUnsupported = errors.New("this store cannot tell")
+	// ErrHidden is Request's answer where requests are not to be shown.
+	ErrHidden = errors.New("requests are not shown")
+	// ErrBadCursor is the answer to a cursor that no page has given.
+	ErrBadCursor = errors.New("no cursor of this list")
+	// ErrUnreadable is Request's answer where a message is stored, but damaged, or under another key.
+	ErrUnreadable = errors.New("the stored request cannot be read")
 )
 
 // Source is the Repeater, as its operator sees it. Its methods may be called concurrently.

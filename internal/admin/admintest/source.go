@@ -16,16 +16,17 @@ import (
 
 // Source is a Repeater that delivers when it is told to. Its fields may be set before it is used.
 type Source struct {
-	mu       sync.Mutex
-	lanes    []*Lane
-	down     map[string]bool
-	orders   []string
-	Fail     error // of every question
-	Cannot   error // of Messages and Explain
-	Sick     []string
-	Routes   []admin.Route
-	Prefix   string                    // of the fingerprint
-	Requests map[string]*admin.Request // by key; "" for every other message
+	mu        sync.Mutex
+	lanes     []*Lane
+	down      map[string]bool
+	orders    []string
+	Fail      error // of every question
+	Cannot    error // of Messages and Explain
+	FailAfter int   // letters that Replay and Drop get done; 0 for all
+	Sick      []string
+	Routes    []admin.Route
+	Prefix    string                    // of the fingerprint
+	Requests  map[string]*admin.Request // by key; "" for every other message
 }
 
 // Lane is one queue with all that is in it.
@@ -130,7 +131,7 @@ func page(all []admin.Message, cursor string, most int) ([]admin.Message, string
 	if cursor != "" {
 		var err error
 		if from, err = strconv.Atoi(cursor); err != nil || from < 0 || from > len(all) {
-			return nil, "", fmt.Errorf("no such cursor: %q", cursor)
+			return nil, "", fmt.Errorf("%w: %q", admin.ErrBadCursor, cursor)
 		}
 	}
 	to := min(len(all), from+most)
@@ -227,7 +228,7 @@ func (s *Source) Request(_ context.Context, lane, id string, dest int) (*admin.R
 				return r, nil
 			}
 		}
-		return nil, errors.New("the stored message is corrupt")
+		return nil, fmt.Errorf("%w: checksum", admin.ErrUnreadable)
 	}
 	return nil, admin.ErrNotFound
 }
@@ -305,7 +306,7 @@ func (s *Source) move(verb string, f admin.Filter, do func(*Lane, admin.Message)
 	for _, l := range s.lanes {
 		var rest []admin.Message
 		for _, m := range l.Letters {
-			if !matches(f, m) {
+			if !matches(f, m) || s.FailAfter > 0 && n == s.FailAfter {
 				rest = append(rest, m)
 				continue
 			}
@@ -314,6 +315,9 @@ func (s *Source) move(verb string, f admin.Filter, do func(*Lane, admin.Message)
 			do(l, m)
 		}
 		l.Letters = rest
+	}
+	if s.FailAfter > 0 {
+		return n, errors.New("the connection is lost")
 	}
 	return n, nil
 }

@@ -79,13 +79,13 @@
     const limit = setTimeout(() => asking.abort(), patience);
     try {
       const answer = await fetch(location.href, { signal: asking.signal, credentials: "same-origin", headers: { Accept: "text/html" } });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById("main");
-      if (answer.redirected || !fresh || !fresh.dataset.page) {
+      if (answer.status === 401 || answer.status === 403 || answer.redirected) {
         say("Signed out: load this page again", true);
         return;
       }
-      if (!answer.ok && answer.status !== 404) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("main");
+      if (!fresh || !fresh.dataset.page || !answer.ok && answer.status !== 404) throw new Error(String(answer.status));
       if (!shown() || busy()) return; // while the answer was on its way
       morph(main, fresh);
       adopt(page);

@@ -91,14 +91,14 @@ func walk(b *browser, w world, script bool) {
 	// Set right.
 	b.leads(".story h2 a")
 	w.repair()
-	b.leads("form[action='/lane/retry'] button")
+	b.leads("form[action='retry'] button")
 	b.reads("Told to try at once.")
 	b.untilItReads("Nothing waits.", script)
 	b.visit(w.url)
 	b.untilItReads("All well", script)
 
 	// And what was given up.
-	b.leads(".totals a[href='/dead']")
+	b.leads(".totals a[href='dead']")
 	b.click(fmt.Sprintf(`input[name=key][value^=%q]`, w.dead))
 	if script {
 		b.reads("1 selected:")
