@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -156,7 +157,8 @@ func (s *site) findDead(ctx context.Context, f Filter, lanes []Lane, from place,
 				return found, place{name, cursor}, nil
 			}
 			var page []Message
-			if page, cursor, err = s.src.Dead(ctx, f, cursor, most-len(found)); err != nil {
+			page, cursor, err = s.src.Dead(ctx, f, cursor, most-len(found))
+			if err != nil && !errors.Is(err, ErrNotFound) { // its last letter may just have gone
 				return nil, place{}, err
 			}
 			found = append(found, page...)

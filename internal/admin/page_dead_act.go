@@ -135,7 +135,7 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request, c chosen, q confirmat
 		}
 		q.Lines = append([]string{where}, append(q.Lines, "What dies from now on is not meant.")...)
 		var err error
-		if text, err = s.countDead(r.Context(), c.meant()); err != nil {
+		if text, err = s.countDead(r.Context(), c.meant(), !c.filter.narrow()); err != nil {
 			return err
 		}
 	}
@@ -144,10 +144,14 @@ func (s *site) ask(w http.ResponseWriter, r *http.Request, c chosen, q confirmat
 	return s.confirm(w, r, q)
 }
 
-func (s *site) countDead(ctx context.Context, f Filter) (string, error) {
+// countDead tells how many match. Where plain says that a lane's letters all do, their number is known.
+func (s *site) countDead(ctx context.Context, f Filter, plain bool) (string, error) {
 	lanes, err := s.src.Lanes(ctx)
 	if err != nil {
 		return "", err
+	}
+	if plain {
+		return letters(totalDead(lanes, f.Lane)), nil
 	}
 	n, at := 0, place{}
 	for {

@@ -52,6 +52,7 @@ func TestPages(t *testing.T) {
 		{"dead letters", "/dead", 200, []string{"Dead letters", "partner → " + refusingLane, "410 Gone refused", "All lanes", refusingLane + " (130)", "Of all 133 dead letters"}},
 		{"dead letters of a lane", "/dead?lane=" + url.QueryEscape(unwellLane), 200, []string{"timeout: no answer given up after 72h", "7 h ago", "Of all that match"}},
 		{"no such dead letters", "/dead?status=300", 200, []string{"No dead letter matches", "133 dead letters without the filter"}},
+		{"dead letters of no lane", "/dead?lane=x", 200, []string{"No dead letter matches"}},
 		{"no page", "/nowhere", 404, []string{"No such page"}},
 		{"a bad time", "/dead?from=yesterday", 400, []string{"not understood", "is no time"}},
 		{"a bad status", "/dead?status=x", 400, []string{"is no status"}},
@@ -443,6 +444,12 @@ func TestStoreFails(t *testing.T) {
 	}
 	s.post("/retry", url.Values{"name": {unwellLane}}).want(503, "The store does not answer")
 	s.post("/replay", url.Values{"key": {key(1000)}}).want(503, "The store does not answer")
+}
+
+func TestBadCursor(t *testing.T) {
+	t.Parallel()
+	busy(t).get(lanePath(unwellLane)+"&cursor=x").want(400, "Begin at its first page.")
+	busy(t).get("/dead?in="+url.QueryEscape(refusingLane)+"&cursor=x").want(400, "Begin at its first page.")
 }
 
 // TestHalfDone tells what was done before the store failed.

@@ -9,7 +9,7 @@
   const hold = document.getElementById("hold");
   const every = Number(main.dataset.refresh) * 1000;
   const patience = 10000; // with a server that does not answer
-  let held = false, changed = false, timer = 0, asking = null, seen = main.dataset.now;
+  let held = false, changed = false, leaving = false, moved = 0, timer = 0, asking = null, seen = main.dataset.now;
 
   // What an action has said is said once: a reload does not repeat it.
   const here = new URL(location.href);
@@ -64,6 +64,7 @@
   function busy() {
     const at = document.activeElement;
     return main.querySelector("td input:checked") !== null || changed ||
+      (Date.now() - moved < every && main.querySelector("button:hover, label:hover") !== null) ||
       (main.contains(at) && at.matches("input:not([type=checkbox]), select, textarea"));
   }
 
@@ -92,7 +93,7 @@
       seen = main.dataset.now;
       say("Live " + clock(seen));
     } catch {
-      say("Old: no answer since " + clock(seen), true);
+      if (!leaving) say("Old: no answer since " + clock(seen), true);
     } finally {
       clearTimeout(limit);
       asking = null;
@@ -141,9 +142,10 @@
   });
 
   // A page that comes back from the browser's memory is as old as it was left.
-  window.addEventListener("pageshow", () => { enhance(); if (every) next(every); });
+  window.addEventListener("pageshow", (e) => { leaving = false; enhance(); if (every) next(e.persisted ? 0 : every); });
   document.addEventListener("visibilitychange", () => { if (every && shown()) next(0); });
-  document.addEventListener("submit", () => { clearTimeout(timer); if (asking) asking.abort(); });
+  document.addEventListener("submit", () => { leaving = true; clearTimeout(timer); if (asking) asking.abort(); });
+  document.addEventListener("pointermove", () => { moved = Date.now(); }, { passive: true });
 
   hold.addEventListener("click", () => {
     held = !held;
