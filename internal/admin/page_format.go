@@ -22,8 +22,8 @@ func exact(t time.Time) string { return t.UTC().Format("Mon 2 Jan 2006, 15:04:05
 
 // ago says how long before now t was.
 func ago(now, t time.Time) moment {
-	d := now.Sub(t)
-	if d < time.Second {
+	d := now.Sub(t).Truncate(time.Second)
+	if d <= 0 {
 		return moment{t, "just now"}
 	}
 	return moment{t, duration(d) + " ago"}
@@ -35,7 +35,7 @@ func until(now, t time.Time) moment {
 	if d <= 0 {
 		return moment{t, "now"}
 	}
-	return moment{t, "in " + duration(max(d, time.Second))}
+	return moment{t, "in " + duration(max(d.Truncate(time.Second), time.Second))}
 }
 
 // stamp is the time of day, with the date if it is not today's.

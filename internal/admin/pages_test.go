@@ -596,6 +596,14 @@ func TestAmounts(t *testing.T) {
 			t.Errorf("%v/s is %q, want %q", v, got, want)
 		}
 	}
+	for d, want := range map[time.Duration]string{-time.Second: "now", 0: "now", time.Millisecond: "in 1 s", 4200 * time.Millisecond: "in 4 s"} {
+		if got := admin.Until(night, night.Add(d)); got != want {
+			t.Errorf("in %v is %q, want %q", d, got, want)
+		}
+		if got := admin.Ago(night, night.Add(-d)); got != strings.NewReplacer("in 1 s", "just now", "in 4 s", "4 s ago", "now", "just now").Replace(want) {
+			t.Errorf("%v ago is %q", d, got)
+		}
+	}
 	for v, want := range map[float64]float64{0: 1, .7: .8, 1: 1, 12480: 15000, 81: 100, 1e6: 1e6} {
 		if got := admin.Ceiling(v); got < want*.999 || got > want*1.001 {
 			t.Errorf("the scale for %v ends at %v, want %v", v, got, want)
