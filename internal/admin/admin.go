@@ -26,6 +26,7 @@ func New(src Source, o Options) http.Handler {
 	outer := http.NewServeMux()
 	outer.HandleFunc(opAlive, alive)
 	outer.Handle(opReady, &readiness{src: src})
+	outer.Handle("GET /assets/", assets()) // the login looks by them, and they tell nothing
 	outer.Handle("/", g.protect(inner))
 	return harden(outer)
 }

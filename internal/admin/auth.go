@@ -113,7 +113,8 @@ func showLogin(w http.ResponseWriter, r *http.Request, status int, failed bool) 
 	w.WriteHeader(status)
 	up := strings.Repeat("../", max(0, strings.Count(r.URL.EscapedPath(), "/")-1))
 	_ = loginPage.Execute(w, struct { // the reader has gone away
-		Action string
+		Up     string
 		Failed bool
-	}{up + "login", failed})
+		Files  fileNames
+	}{up, failed, files})
 }
