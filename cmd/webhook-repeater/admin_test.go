@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // adminURL waits until the program tells where its admin pages are.
@@ -95,12 +96,21 @@ func TestAdminOff(t *testing.T) {
 	}
 }
 
+// occupy takes an address as soon as other tests' processes have left it. Whoever does not leave
+// it in all that time keeps it taken as well.
+func occupy(addr string) (leave func()) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			return func() { _ = ln.Close() }
+		}
+	}
+	return func() {}
+}
+
 // TestAdminPortIsTaken: only an address that the file names has to be free.
 func TestAdminPortIsTaken(t *testing.T) {
 	t.Parallel()
-	if ln, err := net.Listen("tcp", "127.0.0.1:8101"); err == nil { // or it is taken already
-		defer ln.Close()
-	}
+	defer occupy("127.0.0.1:8101")()
 	for _, args := range [][]string{{"-p", "0"}, {"--to", "http://127.0.0.1:1", "-H", "127.0.0.1", "-p", "0"}} {
 		dir := t.TempDir()
 		if len(args) == 2 {
