@@ -137,6 +137,29 @@ func TestAdminRefusing(t *testing.T) {
 	}, repeater.Route("/", "http://a.example"))
 }
 
+// TestAdminFailing: a destination that fails each message by itself is not taken for a well one.
+func TestAdminFailing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.replies(func(sent) reply { return status(500) })
+		b.accept("/", "1", "2", "3", "4")
+		b.pass(time.Second)
+		if l := b.adminLane(laneA); l.State != "well" {
+			t.Errorf("after four failures: %+v", l)
+		}
+		b.accept("/", "5")
+		b.pass(time.Second)
+		l := b.adminLane(laneA)
+		if l.State != "failing" || l.NextAttempt == nil ||
+			!strings.HasPrefix(l.Why, "The destination answers, but has failed the last 5 attempts (last: the destination answered 500 Internal Server Error). Each message is tried again on a schedule of its own. What waits is tried again by itself, in ") {
+			t.Errorf("after five: %+v", l)
+		}
+		b.replies(func(sent) reply { return status(200) })
+		b.pass(time.Hour)
+		b.wantWhy("well", "Nothing waits.")
+	}, repeater.Route("/", "http://a.example"), repeater.WithBackoff(20*time.Second, time.Minute))
+}
+
 // TestAdminHeldBack says behind which one.
 func TestAdminHeldBack(t *testing.T) {
 	t.Parallel()

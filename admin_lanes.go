@@ -11,6 +11,9 @@ import (
 	"github.com/webhook-repeater/repeater/internal/admin"
 )
 
+// failedTooOften is how many attempts in a row make it worth telling that none succeeds.
+const failedTooOften = 5
+
 // adminLanesMax is of how many lanes the age is asked in one step.
 const adminLanesMax = 500
 
@@ -91,7 +94,10 @@ func (s *adminSource) headDue(ctx context.Context, l *admin.Lane) error {
 		return err
 	}
 	l.NextAttempt = s.in(head[0].Due)
-	l.Why = fmt.Sprintf("The destination is well. What waits is tried again by itself, in %s at the earliest.", roughly(head[0].Due))
+	if l.State == admin.Well {
+		l.Why = "The destination is well."
+	}
+	l.Why += fmt.Sprintf(" What waits is tried again by itself, in %s at the earliest.", roughly(head[0].Due))
 	return nil
 }
 
@@ -153,6 +159,8 @@ func stateOf(info LaneInfo, seen *laneSeen) admin.State {
 		return admin.Refusing
 	case info.Failures > 0:
 		return admin.Unwell
+	case info.Waiting > 0 && seen.failed.Load() >= failedTooOften:
+		return admin.Failing
 	case info.Waiting > 0 && seen.behind.Load():
 		return admin.Behind
 	}

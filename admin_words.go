@@ -18,6 +18,9 @@ func (s *adminSource) why(info LaneInfo, l *admin.Lane) string {
 			info.Refusals+1, lastly(l.LastError), s.probe(info))
 	case admin.Unwell:
 		return fmt.Sprintf("The destination fails, %s in a row%s. %s", times(info.Failures), lastly(l.LastError), s.probe(info))
+	case admin.Failing:
+		return fmt.Sprintf("The destination answers, but has failed the last %d attempts%s. Each message is tried again on a schedule of its own.",
+			s.r.seen.of(info.Name).failed.Load(), lastly(l.LastError))
 	case admin.Behind:
 		return fmt.Sprintf("More is accepted than delivered although the destination is well. Let more attempts be in flight: concurrency is %d.", l.Concurrency)
 	}

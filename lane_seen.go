@@ -17,6 +17,7 @@ type laneSeen struct {
 	accepted, delivered atomic.Int64
 	depth               atomic.Int64
 	behind              atomic.Bool
+	failed              atomic.Int64 // attempts in a row, with no delivery between them
 
 	mu       sync.Mutex
 	failure  string // of the last attempt that failed
@@ -70,7 +71,11 @@ func (s *sightings) accepted(rt *route) {
 func (l *laneSeen) note(o *outcome, kind SettleKind) {
 	if kind == SettleDelivered {
 		l.delivered.Add(1)
+		l.failed.Store(0)
 		return
+	}
+	if kind == SettleRetry {
+		l.failed.Add(1)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

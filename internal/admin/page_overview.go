@@ -38,7 +38,7 @@ type laneRow struct {
 }
 
 // severity orders the states: who is awake at night looks for the first.
-var severity = map[State]int{Unwell: 0, Refusing: 1, Behind: 2, Paused: 3, Well: 4}
+var severity = map[State]int{Unwell: 0, Refusing: 1, Failing: 2, Behind: 3, Paused: 4, Well: 5}
 
 func rank(s State) int {
 	if n, ok := severity[s]; ok {
@@ -59,7 +59,7 @@ func newLaneRow(now time.Time, l Lane) laneRow {
 		next := until(now, *l.NextAttempt)
 		row.Next = &next
 	}
-	if all := remedies(l); len(all) > 0 && l.State != Well && l.State != Behind && !all[0].Danger {
+	if all := remedies(l); len(all) > 0 && l.State != Well && l.State != Behind && l.State != Failing && !all[0].Danger {
 		row.Remedy = all[0]
 		row.Remedy.Back, row.Remedy.Hint, row.Remedy.Main = "overview", "", false
 	}

@@ -62,6 +62,7 @@ const (
 	Well     State = "well"     // it delivers, or has nothing to deliver
 	Unwell   State = "unwell"   // its destination fails: it waits, then probes
 	Refusing State = "refusing" // its destination refuses one message after the other
+	Failing  State = "failing"  // its destination answers, but fails each message by itself
 	Paused   State = "paused"   // by an operator
 	Behind   State = "behind"   // its backlog grows although the destination is well
 )
