@@ -13,7 +13,7 @@ import (
 )
 
 // accept stores a request that has been read whole.
-func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, body []byte) {
+func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body []byte) {
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
@@ -53,7 +53,7 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 }
 
 // push stores a batch, whether or not the sender is still there.
-func (r *Repeater) push(ctx context.Context, batch Batch) (id string, err error) {
+func (r view) push(ctx context.Context, batch Batch) (id string, err error) {
 	if err := r.usable(); err != nil {
 		return "", err
 	}
@@ -70,7 +70,7 @@ func answerOK(w http.ResponseWriter, id string) {
 }
 
 // batch makes a message for each destination.
-func (r *Repeater) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
+func (r view) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
 	b := Batch{
 		ID: r.ids.next(), Route: rt.name, Received: r.cfg.clock(),
 		Bound: r.cfg.bound, Messages: make([]Message, len(rt.dests)),
@@ -162,7 +162,7 @@ func (i *idleWarning) accepted(r *Repeater) {
 		return
 	}
 	if i.said.CompareAndSwap(false, true) {
-		r.cfg.log.Warn("webhooks are stored but nobody delivers them: add \"go rp.Run(ctx)\" to the program")
+		r.config().log.Warn("webhooks are stored but nobody delivers them: add \"go rp.Run(ctx)\" to the program")
 	}
 }
 

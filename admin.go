@@ -70,7 +70,7 @@ func (r *Repeater) misconfigured(err error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		r.cfg.log.Error("repeater: admin is not served: mistakes in the options", "error", err)
+		r.config().log.Error("repeater: admin is not served: mistakes in the options", "error", err)
 		http.Error(w, "the repeater is not configured correctly", http.StatusInternalServerError)
 	})
 	return mux

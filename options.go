@@ -39,6 +39,7 @@ type config struct {
 	routes      []*route
 	stores      []store
 	codec       Codec
+	plainCodec  Codec        // without the sealing
 	sealing     []sealingKey // nil: not encrypted
 	transport   http.RoundTripper
 	log         *slog.Logger
@@ -79,6 +80,7 @@ type config struct {
 type store struct {
 	name string
 	own  bool
+	id   any // the same for the same store
 	make func(*config) Queue
 }
 
@@ -246,6 +248,7 @@ func (c *config) setDefaults() {
 	if c.codec == nil {
 		c.codec = BinaryCodec{}
 	}
+	c.plainCodec = c.codec
 	if c.sealing != nil {
 		c.codec = sealedCodec{c.codec, c.sealing}
 	}

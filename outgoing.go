@@ -14,7 +14,7 @@ import (
 
 // outgoing makes the request to send from the stored one and from the current
 // configuration, and returns its body besides. Its error is the reason why the message is dead.
-func (r *Repeater) outgoing(m Claimed) (*http.Request, []byte, error) {
+func (r view) outgoing(m Claimed) (*http.Request, []byte, error) {
 	if m.Err != nil {
 		return nil, nil, m.Err
 	}

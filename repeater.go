@@ -37,16 +37,18 @@ var ErrRunning = errors.New("already running")
 // an [http.Handler], and call [Repeater.Run] once to deliver. All methods may
 // be called concurrently.
 type Repeater struct {
-	cfg    *config
-	err    error
-	queue  Queue
-	ids    ids
-	worker atomic.Pointer[worker]
+	current atomic.Pointer[config]
+	err     error
+	queue   Queue
+	ids     ids
+	worker  atomic.Pointer[worker]
 
 	mu      sync.Mutex
 	running chan struct{} // closed when Run has ended; nil when there is none
 	stop    context.CancelFunc
 	closed  bool
+
+	reloading sync.Mutex
 
 	idle       idleWarning
 	memory     doorBudget // for bodies
@@ -61,11 +63,12 @@ type Repeater struct {
 // options is told by Err.
 func New(opts ...Option) *Repeater {
 	cfg := newConfig(opts)
-	r := &Repeater{cfg: cfg, err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
-	r.memory.size = cfg.doorMemory
+	r := &Repeater{err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
 	if r.err == nil {
 		r.queue = cfg.queue()
 	}
+	r.memory.size.Store(cfg.doorMemory)
+	r.current.Store(cfg)
 	return r
 }
 
@@ -117,8 +120,8 @@ func (r *Repeater) Close() error {
 	if closed {
 		return nil
 	}
-	r.cfg.closeIdle()
-	if c, ok := r.queue.(io.Closer); ok && r.cfg.ownStore() {
+	r.config().closeIdle()
+	if c, ok := r.queue.(io.Closer); ok && r.config().ownStore() {
 		return c.Close()
 	}
 	return nil
@@ -150,7 +153,9 @@ func (r *Repeater) usable() error {
 // connection is closed.
 //
 // Once the body is read, the sender's going away changes nothing.
-func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.view().serve(w, req) }
+
+func (r view) serve(w http.ResponseWriter, req *http.Request) {
 	if r.err != nil {
 		r.cfg.log.Error("repeater: not serving: mistakes in the options", "error", r.err)
 		http.Error(w, "the repeater is not configured correctly", http.StatusInternalServerError)
@@ -201,6 +206,7 @@ func (r *Repeater) Run(ctx context.Context) error {
 	}
 	w := newWorker(ctx, r)
 	r.worker.Store(w)
+	w.memory.resize(r.laneMemory) // which a Reload may have changed just before
 	defer r.worker.Store(nil)
 	w.run()
 	return nil
@@ -221,7 +227,7 @@ func (r *Repeater) begin(ctx context.Context) (context.Context, error) {
 }
 
 func (r *Repeater) end() {
-	r.cfg.closeIdle()
+	r.config().closeIdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stop()

@@ -18,7 +18,7 @@ func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, why string) 
 
 // hasRoom checks, before the body is read, that the lanes of a route are below
 // their bound. The store has the last word when it is pushed.
-func (r *Repeater) hasRoom(rt *route) bool {
+func (r view) hasRoom(rt *route) bool {
 	q, ok := r.queue.(SizedQueue)
 	if !ok {
 		return true
