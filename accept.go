@@ -17,7 +17,7 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
-		r.refused.add(http.StatusInternalServerError)
+		r.countRefused(rt, http.StatusInternalServerError, refusedCodec)
 		http.Error(w, "cannot store the request", http.StatusInternalServerError)
 		return
 	}
@@ -32,12 +32,15 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 		if !errors.Is(err, ErrClosed) {
 			r.refusing.fails(r.cfg.log, "requests are not stored; senders are told to try again", "route", rt.name, "error", err)
 		}
-		r.refused.add(http.StatusServiceUnavailable)
+		r.countRefused(rt, http.StatusServiceUnavailable, refusedStore)
 		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 		return
 	}
 	r.refusing.works(r.cfg.log, "requests are stored again")
+	if rt.stats != nil {
+		rt.stats.Accept(batch.size(), id != batch.ID)
+	}
 	if r.cfg.log.Enabled(req.Context(), slog.LevelDebug) {
 		r.cfg.log.Debug("accepted", "route", rt.name, "id", id, "bytes", len(body), "duplicate", id != batch.ID)
 	}
@@ -59,7 +62,12 @@ func (r view) push(ctx context.Context, batch Batch) (id string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.pushTimeout)
 	defer cancel()
-	return r.queue.Push(ctx, batch)
+	began := r.stats.Now()
+	id, err = r.queue.Push(ctx, batch)
+	if err == nil {
+		r.stats.Push(began)
+	}
+	return id, err
 }
 
 func answerOK(w http.ResponseWriter, id string) {

@@ -122,7 +122,7 @@ func (r view) readBody(w http.ResponseWriter, req *http.Request, from io.ReadClo
 	case tooLarge:
 		r.turnAway(w, req, rt, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, errNoMemory):
-		r.notNow(w, req, "cannot take the request now")
+		r.notNow(w, req, rt, refusedMemory, "cannot take the request now")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.turnAway(w, req, rt, http.StatusRequestTimeout)
 	default:
@@ -181,7 +181,7 @@ func hangUp(w http.ResponseWriter, req *http.Request) {
 
 // refuse answers a request that is not taken, of rt unless that is not known.
 func (r view) refuse(w http.ResponseWriter, req *http.Request, rt *route, status int) {
-	r.refused.add(status)
+	r.countRefused(rt, status, "")
 	name, text := "", http.StatusText(status)
 	if rt != nil {
 		name = rt.name

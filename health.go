@@ -3,6 +3,8 @@ package repeater
 import (
 	"fmt"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -102,6 +104,7 @@ func (l *lane) onAttempted(a attempted) {
 		s := l.rule(&a)
 		l.seen.note(&a.outcome, s.Kind)
 		l.log(a.outcome, s)
+		l.count(&a.outcome, &s)
 		if len(l.unsettled) == 0 && !l.set.ordered { // where the next of its key waits for it
 			l.settleBy = time.Now().Add(settleSoon)
 		}
@@ -240,6 +243,7 @@ func (l *lane) bury(more bool) {
 		}
 		l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleDead,
 			Reason: fmt.Sprintf("given up after %v: the destination was unwell", rt.maxAge)})
+		l.stats.Die(metrics.DeadGivenUp, 1)
 	}
 	if !more && l.pause > 0 {
 		l.notUntil = time.Now().Add(l.takePause())

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -32,7 +34,8 @@ type lane struct {
 	woken  chan struct{}
 	memory chan struct{} // the budget may have room
 	crew   crew
-	steer  atomic.Bool // an operator may have given an order: ask the store before anything else
+	stats  *metrics.Lane // nil: nothing is counted
+	steer  atomic.Bool   // an operator may have given an order: ask the store before anything else
 
 	unwell atomic.Bool // for those outside of the goroutine
 	seen   *laneSeen
@@ -93,7 +96,8 @@ func newLane(w *worker, name string) *lane {
 	cfg := w.r.config()
 	set := cfg.lane(name)
 	return &lane{
-		w: w, name: name, cfg: cfg, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
+		w: w, name: name, cfg: cfg, set: set, stats: w.r.stats.Lane(name),
+		woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
 		health:    health{limit: set.concurrency},
 		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),

@@ -124,6 +124,7 @@ func (l *lane) obey() {
 
 // takenOver forgets what was claimed: the lane was another's meanwhile.
 func (l *lane) takenOver() {
+	l.stats.LoseClaim()
 	l.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
 	l.recall()
 	l.dropBuffer(0)

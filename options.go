@@ -11,6 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 	"github.com/webhook-repeater/repeater/internal/router"
 )
 
@@ -59,6 +62,7 @@ type config struct {
 	redis       redisOptions
 	diskFloor   int64
 	clock       func() time.Time
+	registerer  prometheus.Registerer // nil: nothing is counted
 	errs        []error
 
 	own          []*http.Transport // those that we made
@@ -101,6 +105,8 @@ type route struct {
 	tls  *tls.Config // nil: that of all
 	h2c  bool
 	errs []error
+
+	stats *metrics.Route
 
 	lane        laneSettings // as far as the route states them
 	laneName    string
@@ -330,11 +336,15 @@ func (c *config) maxMessage() int64 { return c.maxBody + 1<<20 }
 
 func (c *config) pauses() pauses { return pauses{c.first, c.max} }
 
-func (c *config) queue() Queue {
+func (c *config) queue(stats *metrics.Set) Queue {
 	if len(c.stores) == 0 {
 		WithFile(defaultFile)(c)
 	}
-	return c.stores[0].make(c)
+	q := c.stores[0].make(c)
+	if f, ok := q.(*fileQueue); ok && stats != nil && c.ownStore() {
+		f.committed = stats.Commit
+	}
+	return q
 }
 
 func (c *config) ownStore() bool { return c.stores[0].own }

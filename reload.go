@@ -37,6 +37,7 @@ func (r *Repeater) Reload(opts ...Option) error {
 	if err := errors.Join(next.errs...); err != nil {
 		return err
 	}
+	next.countRoutes(r.stats)
 	// The store should know a new route before its first message comes, and an old one as long as
 	// its last may come.
 	r.learnRoutes(append(old.routeNames(), next.routeNames()...))
@@ -76,6 +77,10 @@ func (r *Repeater) learnRoutes(routes []string) {
 // succeed takes over from old what stays, and finds what cannot become what c says.
 func (c *config) succeed(old *config) {
 	c.clock = old.clock
+	if c.registerer != nil && !same(c.registerer, old.registerer) {
+		c.fail("WithMetrics: another registerer %w", ErrRestart)
+	}
+	c.registerer = old.registerer
 	if !same(c.plainCodec, old.plainCodec) {
 		c.fail("WithCodec: another codec %w", ErrRestart)
 	}

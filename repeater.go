@@ -28,6 +28,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 // ErrRunning is Run's answer while another Run of the same Repeater is at work.
@@ -57,6 +59,9 @@ type Repeater struct {
 	refusing   outage    // of the store, as senders notice it
 	waiters    waiters
 	noDeadline sync.Once // says that a slow body cannot be cut off
+
+	stats   *metrics.Set // nil: nothing is counted
+	uncount func()
 }
 
 // New makes a Repeater. It does no I/O and never panics: what is wrong with the
@@ -65,7 +70,11 @@ func New(opts ...Option) *Repeater {
 	cfg := newConfig(opts)
 	r := &Repeater{err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
 	if r.err == nil {
-		r.queue = cfg.queue()
+		r.err = r.count(cfg)
+	}
+	if r.err == nil {
+		cfg.countRoutes(r.stats)
+		r.queue = cfg.queue(r.stats)
 	}
 	r.memory.size.Store(cfg.doorMemory)
 	r.current.Store(cfg)
@@ -121,6 +130,9 @@ func (r *Repeater) Close() error {
 		return nil
 	}
 	r.config().closeIdle()
+	if r.uncount != nil {
+		r.uncount()
+	}
 	if c, ok := r.queue.(io.Closer); ok && r.config().ownStore() {
 		return c.Close()
 	}
@@ -167,12 +179,12 @@ func (r view) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	if !r.hasRoom(rt) {
 		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
-		r.notNow(w, req, "cannot store the request now")
+		r.notNow(w, req, rt, refusedLaneFull, "cannot store the request now")
 		return
 	}
 	m := r.meter(req)
 	if m == nil {
-		r.notNow(w, req, "cannot take the request now")
+		r.notNow(w, req, rt, refusedMemory, "cannot take the request now")
 		return
 	}
 	defer m.release()

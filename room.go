@@ -9,8 +9,8 @@ import (
 const retryAfter = "5" // seconds, for senders that are to come again
 
 // notNow asks the sender to come again, and hangs up.
-func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, why string) {
-	r.refused.add(http.StatusServiceUnavailable)
+func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, rt *route, reason, why string) {
+	r.countRefused(rt, http.StatusServiceUnavailable, reason)
 	hangUp(w, req)
 	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, why, http.StatusServiceUnavailable)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -199,6 +201,7 @@ func (w *worker) announce(q SharedQueue) {
 func (w *worker) expire(q SharedQueue) error {
 	n, err := q.ExpireUnknown(w.ctx, w.r.config().orphanAge)
 	if n > 0 {
+		w.r.stats.Lane("").Die(metrics.DeadUnknown, n)
 		w.r.config().log.Warn("messages of routes that no process knows are now dead letters", "messages", n)
 	}
 	return err

@@ -146,15 +146,14 @@ func TestReloadUnderLoad(t *testing.T) {
 		defer close(next)
 		tick := time.NewTicker(time.Second / 100)
 		defer tick.Stop()
-		for n := 0; ; {
+		for n, from := 0, time.Now(); ; {
 			select {
 			case <-stop:
 				return
 			case <-tick.C:
 			}
-			for range rate / 100 {
+			for due := int(time.Since(from).Seconds() * rate); n < due; n++ {
 				next <- n
-				n++
 			}
 		}
 	}()
