@@ -38,6 +38,7 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 		return
 	}
 	r.refusing.works(r.cfg.log, "requests are stored again")
+	r.span.accepted(id, id != batch.ID)
 	if rt.stats != nil {
 		rt.stats.Accept(batch.size(), id != batch.ID)
 	}
@@ -100,6 +101,7 @@ func (r view) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
 		RemoteAddr: req.RemoteAddr,
 		TLS:        req.TLS != nil,
 		Body:       body,
+		Trace:      r.span.stored(),
 	}
 	if req.URL.RawQuery != "" || req.URL.ForceQuery {
 		in.Query = "?" + req.URL.RawQuery

@@ -33,17 +33,19 @@ type outcome struct {
 // attempt tries once to deliver a message, with so many quick retries.
 func (r view) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	o := outcome{msg: m}
-	req, body, err := r.outgoing(m)
+	req, in, err := r.outgoing(m)
 	if err != nil {
 		o.reason = err.Error()
 		return o
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.timeouts.Attempt)
 	defer r.endAttempt(cancel)
+	ctx, span := r.cfg.startDelivery(ctx, &m, in)
+	defer span.delivered(&o)
 	t := newTry(ctx)
 	started := time.Now()
 	o.attempt.At = r.cfg.clock()
-	resp, err := t.send(req, body, r.cfg.transportOf(m), started, quick)
+	resp, err := t.send(req, in.Body, r.cfg.transportOf(m), started, quick)
 	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		o.cancelled = true
 		return o

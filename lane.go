@@ -320,7 +320,7 @@ func (l *lane) perform(e *errand) *errand {
 	}
 	o := outcome{msg: e.msg, cancelled: true}
 	if l.w.turns.Acquire(l.w.attempts, turns) == nil {
-		o = view{l.w.r, e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
+		o = view{Repeater: l.w.r, cfg: e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
 		l.w.turns.Release(turns)
 	}
 	l.w.memory.give(int64(len(e.msg.Payload)))

@@ -97,13 +97,14 @@ var refusedStatus = map[int]string{
 }
 
 // countRefused counts a request that was not taken. Without a reason, the status says it.
-func (r *Repeater) countRefused(rt *route, status int, reason string) {
+func (r view) countRefused(rt *route, status int, reason string) {
 	r.refused.add(status)
-	if r.stats == nil {
-		return
-	}
 	if reason == "" {
 		reason = refusedStatus[status]
+	}
+	r.span.refused(status, reason)
+	if r.stats == nil {
+		return
 	}
 	name := ""
 	if rt != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/webhook-repeater/repeater/internal/metrics"
 	"github.com/webhook-repeater/repeater/internal/router"
@@ -63,6 +64,7 @@ type config struct {
 	diskFloor   int64
 	clock       func() time.Time
 	registerer  prometheus.Registerer // nil: nothing is counted
+	tracer      trace.Tracer          // nil: nothing is traced
 	errs        []error
 
 	own          []*http.Transport // those that we made

@@ -55,10 +55,11 @@ func (r *Repeater) Reload(opts ...Option) error {
 // beginning to its end.
 type view struct {
 	*Repeater
-	cfg *config
+	cfg  *config
+	span *span // of the request; nil for an attempt, and where nobody traces
 }
 
-func (r *Repeater) view() view { return view{r, r.config()} }
+func (r *Repeater) view() view { return view{Repeater: r, cfg: r.config()} }
 
 // config is the present one, which may be another at the next call.
 func (r *Repeater) config() *config { return r.current.Load() }

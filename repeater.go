@@ -177,6 +177,8 @@ func (r view) serve(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
+	req, r.span = r.cfg.startAccept(req, rt)
+	defer r.span.end()
 	if !r.hasRoom(rt) {
 		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
 		r.notNow(w, req, rt, refusedLaneFull, "cannot store the request now")

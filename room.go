@@ -9,7 +9,7 @@ import (
 const retryAfter = "5" // seconds, for senders that are to come again
 
 // notNow asks the sender to come again, and hangs up.
-func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, rt *route, reason, why string) {
+func (r view) notNow(w http.ResponseWriter, req *http.Request, rt *route, reason, why string) {
 	r.countRefused(rt, http.StatusServiceUnavailable, reason)
 	hangUp(w, req)
 	w.Header().Set("Retry-After", retryAfter)
