@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -56,11 +57,34 @@ func (c *config) countRoutes(stats *metrics.Set) {
 // depths is what metrics tell of lanes.
 func (r *Repeater) depths(ctx context.Context) ([]metrics.Depth, error) {
 	lanes, err := r.Lanes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ages, err := r.oldest(ctx, lanes)
 	depths := make([]metrics.Depth, len(lanes))
 	for i, l := range lanes {
-		depths[i] = metrics.Depth{Name: l.Name, Messages: l.Waiting, Parked: l.Parked, Bytes: l.Bytes, Dead: l.Dead, State: l.state()}
+		depths[i] = metrics.Depth{Name: l.Name, Messages: l.Waiting, Parked: l.Parked, Bytes: l.Bytes, Dead: l.Dead,
+			State: l.state(), Oldest: -1}
+		if i < len(ages) {
+			depths[i].Oldest = ages[i]
+		}
 	}
 	return depths, err
+}
+
+// oldest returns the age of what waits longest in each lane, or nothing where the store cannot tell.
+func (r *Repeater) oldest(ctx context.Context, lanes []LaneInfo) ([]time.Duration, error) {
+	q, ok := r.queue.(interface {
+		Oldest(ctx context.Context, lanes []string) ([]time.Duration, error)
+	})
+	if !ok || len(lanes) == 0 {
+		return nil, nil
+	}
+	names := make([]string, len(lanes))
+	for i := range lanes {
+		names[i] = lanes[i].Name
+	}
+	return q.Oldest(ctx, names)
 }
 
 func (l *LaneInfo) state() string {

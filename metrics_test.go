@@ -231,6 +231,47 @@ func TestMetricsOverReload(t *testing.T) {
 	}
 }
 
+// TestOldest: where the store can tell how long the oldest message of a lane waits, that is told.
+func TestOldest(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		queue repeater.Queue
+		want  map[string]float64
+	}{
+		{aged{}, map[string]float64{"lane_messages{lane=a}": 1, "lane_messages{lane=b}": 2,
+			"lane_oldest_seconds{lane=a}": 1.5, "lane_oldest_seconds{lane=b}": 3, "lane_state{lane=a,state=paused}": 1, "lane_state{lane=b,state=refusing}": 1, "store_up{}": 1}},
+		{struct{ repeater.Queue }{aged{}}, map[string]float64{"lane_messages{lane=a}": 1, "lane_messages{lane=b}": 2,
+			"lane_state{lane=a,state=paused}": 1, "lane_state{lane=b,state=refusing}": 1, "store_up{}": 1}},
+		{aged{err: errors.New("away")}, map[string]float64{}},
+	} {
+		reg := prometheus.NewRegistry()
+		rp := repeater.New(repeater.WithMetrics(reg), repeater.WithQueue(tt.queue), repeater.WithLogger(discard()), repeater.Route("/x", "http://a.example"))
+		if err := rp.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, gathered(t, reg)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}
+
+// aged is a store of two lanes.
+type aged struct {
+	repeater.Queue // never called
+	err            error
+}
+
+func (a aged) Lanes(context.Context, string, int) ([]repeater.LaneInfo, error) {
+	return []repeater.LaneInfo{{Name: "a", Waiting: 1, Paused: true}, {Name: "b", Waiting: 2, Failures: 1, Refusals: 4}}, a.err
+}
+
+func (aged) Oldest(_ context.Context, lanes []string) ([]time.Duration, error) {
+	if len(lanes) != 2 {
+		return nil, errors.New("asked of others")
+	}
+	return []time.Duration{1500 * time.Millisecond, 3 * time.Second}, nil
+}
+
 // laneless has no lane to tell of.
 type laneless struct{ *pushes }
 

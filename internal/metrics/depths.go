@@ -14,7 +14,8 @@ type Depth struct {
 	Parked   int
 	Bytes    int64
 	Dead     int
-	State    string // one of States
+	State    string        // one of States
+	Oldest   time.Duration // age of the oldest message that waits; negative where the store cannot tell
 }
 
 // States are the words for how a lane is.
@@ -35,6 +36,7 @@ var (
 	descParked   = laneDesc("repeater_lane_parked_messages", "Of the waiting messages, those set aside because no process here knows their route.")
 	descBytes    = laneDesc("repeater_lane_bytes", "Bytes of the waiting messages.")
 	descDead     = laneDesc("repeater_lane_dead_letters", "Dead letters that are kept.")
+	descOldest   = laneDesc("repeater_lane_oldest_seconds", "Age of the oldest message that waits; 0 where none does.")
 	descState    = laneDesc("repeater_lane_state", "1 for how the lane is: well, unwell, refusing or paused.", "state")
 )
 
@@ -43,7 +45,7 @@ func laneDesc(name, help string, more ...string) *prometheus.Desc {
 }
 
 func (depths) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descMessages, descParked, descBytes, descDead, descState} {
+	for _, d := range []*prometheus.Desc{descUp, descMessages, descParked, descBytes, descDead, descOldest, descState} {
 		ch <- d
 	}
 }
@@ -65,6 +67,9 @@ func (d depths) Collect(ch chan<- prometheus.Metric) {
 		gauge(descParked, float64(l.Parked), l.Name)
 		gauge(descBytes, float64(l.Bytes), l.Name)
 		gauge(descDead, float64(l.Dead), l.Name)
+		if l.Oldest >= 0 {
+			gauge(descOldest, l.Oldest.Seconds(), l.Name)
+		}
 		for _, state := range States {
 			gauge(descState, number(state == l.State), l.Name, state)
 		}
