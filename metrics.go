@@ -74,9 +74,7 @@ func (r *Repeater) depths(ctx context.Context) ([]metrics.Depth, error) {
 
 // oldest returns the age of what waits longest in each lane, or nothing where the store cannot tell.
 func (r *Repeater) oldest(ctx context.Context, lanes []LaneInfo) ([]time.Duration, error) {
-	q, ok := r.queue.(interface {
-		Oldest(ctx context.Context, lanes []string) ([]time.Duration, error)
-	})
+	q, ok := r.queue.(InspectQueue)
 	if !ok || len(lanes) == 0 {
 		return nil, nil
 	}

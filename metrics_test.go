@@ -257,8 +257,8 @@ func TestOldest(t *testing.T) {
 
 // aged is a store of two lanes.
 type aged struct {
-	repeater.Queue // never called
-	err            error
+	repeater.InspectQueue // never called
+	err                   error
 }
 
 func (a aged) Lanes(context.Context, string, int) ([]repeater.LaneInfo, error) {

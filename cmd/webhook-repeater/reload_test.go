@@ -131,7 +131,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		hook := func(name string, at int) string {
 			return fmt.Sprintf("[hook:%s]\nsrc_path = /%s\ndst_host = %s\nconcurrency = %d\nmax_age = %dh\n", name, name, dest[at].URL, 4+4*(n%2), 1+n%7)
 		}
-		s := fmt.Sprintf("[server]\nhost = 127.0.0.1\nport = 0\nmax_body = %dMB\n[app]\ndial_timeout = %ds\n", 1+n%3, 5+n%2) +
+		s := fmt.Sprintf("[admin]\nlisten = off\n[server]\nhost = 127.0.0.1\nport = 0\nmax_body = %dMB\n[app]\ndial_timeout = %ds\n", 1+n%3, 5+n%2) +
 			hook("a", n%2) + hook("b", 1)
 		if n%2 == 1 {
 			s += hook("c", 0)

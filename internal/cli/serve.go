@@ -19,6 +19,7 @@ import (
 
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/config"
+	"github.com/webhook-repeater/repeater/internal/exposition"
 )
 
 // serve runs until a signal or a failure ends it, and returns the exit status.
@@ -34,7 +35,14 @@ func serve(s *config.Settings, src source, stderr io.Writer) int {
 		defer c.Close()
 		client = c
 	}
-	options := func(s *config.Settings) []repeater.Option { return append(s.Options(client), repeater.WithLogger(log)) }
+	registry, metrics := exposition.New(log)
+	options := func(s *config.Settings) []repeater.Option {
+		opts := append(s.Options(client), repeater.WithLogger(log))
+		if s.AdminListen != "" { // or nobody can collect them
+			opts = append(opts, repeater.WithMetrics(registry))
+		}
+		return opts
+	}
 	rp := repeater.New(options(s)...)
 	if err := rp.Err(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -67,7 +75,7 @@ func serve(s *config.Settings, src source, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "webhook-repeater:", err)
 		return exitFailed
 	}
-	defer adm.serve(s, rp, log)()
+	defer adm.serve(s, rp, metrics, log)()
 	announce(log, s, ln.Addr())
 	again := &reloader{source: src, rp: rp, options: options, log: log, level: level}
 	again.settings.Store(s)
