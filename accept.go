@@ -13,11 +13,11 @@ import (
 )
 
 // accept stores a request that has been read whole.
-func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, body []byte) {
+func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body []byte) {
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
-		r.refused.add(http.StatusInternalServerError)
+		r.countRefused(rt, http.StatusInternalServerError, refusedCodec)
 		http.Error(w, "cannot store the request", http.StatusInternalServerError)
 		return
 	}
@@ -32,12 +32,16 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 		if !errors.Is(err, ErrClosed) {
 			r.refusing.fails(r.cfg.log, "requests are not stored; senders are told to try again", "route", rt.name, "error", err)
 		}
-		r.refused.add(http.StatusServiceUnavailable)
+		r.countRefused(rt, http.StatusServiceUnavailable, refusedStore)
 		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 		return
 	}
 	r.refusing.works(r.cfg.log, "requests are stored again")
+	r.span.accepted(id, id != batch.ID)
+	if rt.stats != nil {
+		rt.stats.Accept(batch.size(), id != batch.ID)
+	}
 	if r.cfg.log.Enabled(req.Context(), slog.LevelDebug) {
 		r.cfg.log.Debug("accepted", "route", rt.name, "id", id, "bytes", len(body), "duplicate", id != batch.ID)
 	}
@@ -53,13 +57,18 @@ func (r *Repeater) accept(w http.ResponseWriter, req *http.Request, rt *route, b
 }
 
 // push stores a batch, whether or not the sender is still there.
-func (r *Repeater) push(ctx context.Context, batch Batch) (id string, err error) {
+func (r view) push(ctx context.Context, batch Batch) (id string, err error) {
 	if err := r.usable(); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.pushTimeout)
 	defer cancel()
-	return r.queue.Push(ctx, batch)
+	began := r.stats.Now()
+	id, err = r.queue.Push(ctx, batch)
+	if err == nil {
+		r.stats.Push(began)
+	}
+	return id, err
 }
 
 func answerOK(w http.ResponseWriter, id string) {
@@ -70,7 +79,7 @@ func answerOK(w http.ResponseWriter, id string) {
 }
 
 // batch makes a message for each destination.
-func (r *Repeater) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
+func (r view) batch(req *http.Request, rt *route, body []byte) (Batch, error) {
 	b := Batch{
 		ID: r.ids.next(), Route: rt.name, Received: r.cfg.clock(),
 		Bound: r.cfg.bound, Messages: make([]Message, len(rt.dests)),
@@ -92,6 +101,7 @@ func (r *Repeater) batch(req *http.Request, rt *route, body []byte) (Batch, erro
 		RemoteAddr: req.RemoteAddr,
 		TLS:        req.TLS != nil,
 		Body:       body,
+		Trace:      r.span.stored(),
 	}
 	if req.URL.RawQuery != "" || req.URL.ForceQuery {
 		in.Query = "?" + req.URL.RawQuery
@@ -162,7 +172,7 @@ func (i *idleWarning) accepted(r *Repeater) {
 		return
 	}
 	if i.said.CompareAndSwap(false, true) {
-		r.cfg.log.Warn("webhooks are stored but nobody delivers them: add \"go rp.Run(ctx)\" to the program")
+		r.config().log.Warn("webhooks are stored but nobody delivers them: add \"go rp.Run(ctx)\" to the program")
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/memqueue"
@@ -25,13 +28,19 @@ func (n *nobody) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkAccept is the handler without the server around it: 64 senders, 1 KiB, nobody delivers.
 func BenchmarkAccept(b *testing.B) {
+	inMemory := func(*testing.B) repeater.Option { return repeater.WithQueue(memqueue.New()) }
 	for name, store := range map[string]func(b *testing.B) repeater.Option{
-		"file":   func(b *testing.B) repeater.Option { return repeater.WithFile(filepath.Join(b.TempDir(), "bench.db")) },
-		"memory": func(*testing.B) repeater.Option { return repeater.WithQueue(memqueue.New()) },
+		"file":            func(b *testing.B) repeater.Option { return repeater.WithFile(filepath.Join(b.TempDir(), "bench.db")) },
+		"memory":          inMemory,
+		"memory, counted": inMemory,
 	} {
 		b.Run(name, func(b *testing.B) {
-			rp := repeater.New(repeater.Route("/hook", "http://a.example"), repeater.WithLogger(discard()), store(b),
-				repeater.WithLaneBound(repeater.Bound{Messages: 1 << 40}))
+			opts := []repeater.Option{repeater.Route("/hook", "http://a.example"), repeater.WithLogger(discard()), store(b),
+				repeater.WithLaneBound(repeater.Bound{Messages: 1 << 40})}
+			if strings.HasSuffix(name, "counted") {
+				opts = append(opts, repeater.WithMetrics(prometheus.NewRegistry()))
+			}
+			rp := repeater.New(opts...)
 			defer rp.Close()
 			body := bytes.Repeat([]byte("x"), 1024)
 			var failed atomic.Int64

@@ -39,6 +39,13 @@ func ShowPayloads() AdminOption {
 	return func(s *adminSettings) { s.ShowPayloads = true }
 }
 
+// AdminMetrics serves h under metrics, to those who may see the rest: a program that collects metrics sends
+// the token as "Authorization: Bearer TOKEN". It is meant for the handler of the registry that
+// [WithMetrics] was given, which package promhttp makes. The default, also for nil, is none.
+func AdminMetrics(h http.Handler) AdminOption {
+	return func(s *adminSettings) { s.Metrics = h }
+}
+
 // Admin returns a handler for whoever looks after the Repeater: what waits, where and why, dead letters, and
 // what there is to do about it. A JSON API is under api/v1/, described in api/v1/openapi.json, and pages for people
 // are under all else; healthz answers 200 while the process lives, readyz 503 while requests cannot be
@@ -70,7 +77,7 @@ func (r *Repeater) misconfigured(err error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		r.cfg.log.Error("repeater: admin is not served: mistakes in the options", "error", err)
+		r.config().log.Error("repeater: admin is not served: mistakes in the options", "error", err)
 		http.Error(w, "the repeater is not configured correctly", http.StatusInternalServerError)
 	})
 	return mux

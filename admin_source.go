@@ -24,7 +24,7 @@ func newAdminSource(r *Repeater) *adminSource {
 	return s
 }
 
-func (s *adminSource) cfg() *config { return s.r.cfg }
+func (s *adminSource) cfg() *config { return s.r.config() }
 
 func (s *adminSource) Config() admin.Config { return s.cfg().describe() }
 

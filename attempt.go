@@ -21,6 +21,7 @@ const (
 // outcome is how an attempt ended.
 type outcome struct {
 	msg        Claimed
+	rt         *route  // nil: there is none, or it could not be tried
 	verdict    Verdict // VerdictDefault: it could not even be tried, for the reason given
 	attempt    Attempt
 	reason     string // why the message is to die, where the verdict says so
@@ -30,24 +31,27 @@ type outcome struct {
 }
 
 // attempt tries once to deliver a message, with so many quick retries.
-func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
+func (r view) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	o := outcome{msg: m}
-	req, body, err := r.outgoing(m)
+	req, in, err := r.outgoing(m)
 	if err != nil {
 		o.reason = err.Error()
 		return o
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.timeouts.Attempt)
-	defer cancel()
+	defer r.endAttempt(cancel)
+	ctx, span := r.cfg.startDelivery(ctx, &m, in)
+	defer span.delivered(&o)
 	t := newTry(ctx)
 	started := time.Now()
 	o.attempt.At = r.cfg.clock()
-	resp, err := t.send(req, body, r.cfg.transportOf(m), started, quick)
+	resp, err := t.send(req, in.Body, r.cfg.transportOf(m), started, quick)
 	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		o.cancelled = true
 		return o
 	}
-	rt, waiting := r.cfg.byName[m.Route], r.waiters.take(m.Key)
+	o.rt = r.cfg.byName[m.Route]
+	rt, waiting := o.rt, r.waiters.take(m.Key)
 	switch {
 	case waiting != nil && err == nil && r.passOn(waiting, resp, cancel):
 		o.verdict, o.attempt.Status = VerdictDelivered, resp.StatusCode
@@ -66,8 +70,16 @@ func (r *Repeater) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	return o
 }
 
+// endAttempt also closes what is left of a configuration that has been replaced meanwhile.
+func (r view) endAttempt(cancel func()) {
+	cancel()
+	if now := r.config(); now != r.cfg {
+		r.cfg.retire(now)
+	}
+}
+
 // passOn gives the answer to the sender that waits for it, if it comes whole and in time.
-func (r *Repeater) passOn(waiting *waiter, resp *http.Response, cancel func()) bool {
+func (r view) passOn(waiting *waiter, resp *http.Response, cancel func()) bool {
 	late := time.AfterFunc(time.Until(waiting.until), cancel)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.cfg.maxBody+1))
 	late.Stop()
@@ -88,7 +100,7 @@ type readAgain struct {
 }
 
 // heed reads an answer. Once its status is there, that its body does not come changes nothing.
-func (r *Repeater) heed(o *outcome, rt *route, resp *http.Response, cancel func()) {
+func (r view) heed(o *outcome, rt *route, resp *http.Response, cancel func()) {
 	o.attempt.Status = resp.StatusCode
 	o.retryAfter = parseRetryAfter(resp.Header, r.cfg.clock())
 	if resp.ContentLength != 0 {

@@ -8,13 +8,13 @@ import (
 // doorBudget is memory for bodies that are being accepted. Nobody waits for it: a
 // sender that is turned away comes again.
 type doorBudget struct {
-	size int64
+	size atomic.Int64
 	used atomic.Int64
 }
 
 // take reports whether there was room for n bytes more, which are to be given back.
 func (b *doorBudget) take(n int64) bool {
-	if b.used.Add(n) <= b.size {
+	if b.used.Add(n) <= b.size.Load() {
 		return true
 	}
 	b.used.Add(-n)
@@ -28,7 +28,8 @@ func (b *doorBudget) give(n int64) { b.used.Add(-n) }
 // one does, no lane takes more than one message into its hand.
 type laneBudget struct {
 	mu      sync.Mutex
-	free    int64
+	size    int64
+	free    int64 // below zero while more is in hand than a smaller size allows
 	line    []*lane
 	pressed atomic.Bool // there is a line
 }
@@ -66,6 +67,16 @@ func (b *laneBudget) give(n int64) {
 	}
 }
 
+// resize changes how much there is in all. It asks for the size when nobody else can resize.
+func (b *laneBudget) resize(to func() int64) {
+	b.mu.Lock()
+	size := to()
+	grown := size - b.size
+	b.size = size
+	b.mu.Unlock()
+	b.give(grown)
+}
+
 // quit takes l out of the line.
 func (b *laneBudget) quit(l *lane) {
 	b.mu.Lock()
@@ -90,7 +101,7 @@ func (b *laneBudget) leave(l *lane) {
 // messages yet has to expect the largest; what it has met lets it expect less. A claim always
 // brings one message, so that a sudden large one may be taken beyond what was reserved.
 func (l *lane) need(n int) int64 {
-	most := l.w.r.cfg.maxMessage()
+	most := l.cfg.maxMessage()
 	if l.largest > 0 && l.largest <= claimBytes {
 		most = min(max(leastNeed, 2*int64(n)*l.largest), claimBytes)
 	}

@@ -17,6 +17,7 @@ type Request struct {
 	RemoteAddr string      // of the connection it came on
 	TLS        bool        // whether that connection was encrypted
 	Body       []byte
+	Trace      string // traceparent of the span under which it was accepted, or "": see WithTracerProvider
 }
 
 // Codec makes bytes of a request for the store, and a request of them again.
@@ -38,7 +39,11 @@ type Codec interface {
 // body as it came. It does not encrypt; [Encrypt] does.
 type BinaryCodec struct{}
 
-const codecVersion = 1
+// A request with a trace is written as version 2, which has it behind the address of the sender.
+const (
+	codecVersion      = 1
+	codecVersionTrace = 2
+)
 
 const flagTLS = 1
 
@@ -54,10 +59,17 @@ func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
 	if r.TLS {
 		flags |= flagTLS
 	}
-	b = append(b, codecVersion)
+	version := byte(codecVersion)
+	if r.Trace != "" {
+		version = codecVersionTrace
+	}
+	b = append(b, version)
 	b = bin.AppendUint(b, flags)
 	for _, s := range [...]string{r.Method, r.Host, r.Path, r.Query, r.RemoteAddr} {
 		b = bin.AppendString(b, s)
+	}
+	if r.Trace != "" {
+		b = bin.AppendString(b, r.Trace)
 	}
 	b = bin.AppendUint(b, uint64(len(r.Header)))
 	for name, values := range r.Header {
@@ -72,7 +84,7 @@ func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
 
 // Decode reads what any version of Encode has written.
 func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
-	if len(data) == 0 || data[0] != codecVersion {
+	if len(data) == 0 || data[0] != codecVersion && data[0] != codecVersionTrace {
 		return nil, fmt.Errorf("message %v: not written by this codec, or by a newer version of it", key)
 	}
 	rd := bin.NewReader(data[1:])
@@ -84,6 +96,9 @@ func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
 		Query:      rd.String(),
 		RemoteAddr: rd.String(),
 		TLS:        flags&flagTLS != 0,
+	}
+	if data[0] == codecVersionTrace {
+		r.Trace = rd.String()
 	}
 	r.Header = readHeader(rd)
 	r.Body = rd.Rest()
@@ -113,6 +128,9 @@ func readHeader(rd *bin.Reader) http.Header {
 func encodedSize(r *Request) int {
 	const lengths = 10 // of a varint, at most
 	n := 1 + 7*lengths + len(r.Method) + len(r.Host) + len(r.Path) + len(r.Query) + len(r.RemoteAddr) + len(r.Body)
+	if r.Trace != "" {
+		n += lengths + len(r.Trace)
+	}
 	for name, values := range r.Header {
 		n += 2*lengths + len(name)
 		for _, v := range values {

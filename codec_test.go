@@ -60,6 +60,7 @@ func TestBinaryCodecRoundTrip(t *testing.T) {
 		"nil values":    {Header: http.Header{"X": nil}},
 		"empty name":    {Header: http.Header{"": {""}}},
 		"question mark": {Query: "?"},
+		"traced":        {Trace: "00-0123-45-01", RemoteAddr: "192.0.2.1:1", Header: http.Header{"X": {"1"}}, Body: []byte("b")},
 		"large":         {Path: "/" + strings.Repeat("p", 1<<16), Body: bytes.Repeat([]byte{0xff}, 1<<20)},
 		"its own bytes": {Body: encode(t, sampleRequest())},
 	} {
@@ -83,7 +84,7 @@ func TestBinaryCodecRoundTripsAnything(t *testing.T) {
 	for range 2000 {
 		r := &repeater.Request{
 			Method: text(10), Host: text(300), Path: text(300), Query: text(300), RemoteAddr: text(50),
-			TLS: rnd.IntN(2) == 1, Body: []byte(text(1000)),
+			TLS: rnd.IntN(2) == 1, Body: []byte(text(1000)), Trace: text(1 + rnd.IntN(2)*60),
 		}
 		if rnd.IntN(4) > 0 {
 			r.Header = make(http.Header)

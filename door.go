@@ -12,7 +12,7 @@ import (
 
 // admit checks everything that can be known before the body: whoever fails costs us
 // no body. It answers those that it turns away.
-func (r *Repeater) admit(w http.ResponseWriter, req *http.Request) (*route, bool) {
+func (r view) admit(w http.ResponseWriter, req *http.Request) (*route, bool) {
 	path := rawPath(req)
 	i, ok := r.cfg.router.Match(req.Method, req.Host, path)
 	if !ok {
@@ -52,7 +52,7 @@ func (c *config) routed(i int) (rt *route, greets bool) {
 }
 
 // objection returns the status for a request that its route does not take, else 0.
-func (r *Repeater) objection(req *http.Request, rt *route) int {
+func (r view) objection(req *http.Request, rt *route) int {
 	switch {
 	case !r.allows(req, rt):
 		return http.StatusForbidden
@@ -67,7 +67,7 @@ func (r *Repeater) objection(req *http.Request, rt *route) int {
 }
 
 // allows tells whether the request comes from where the route's senders are.
-func (r *Repeater) allows(req *http.Request, rt *route) bool {
+func (r view) allows(req *http.Request, rt *route) bool {
 	if rt.allow == nil {
 		return true
 	}
@@ -90,7 +90,7 @@ func headerSize(req *http.Request) int64 {
 
 // travelling returns the headers to store. What a proxy says of the way to it counts only
 // if the proxy is trusted; then it stands instead of what we would say.
-func (r *Repeater) travelling(req *http.Request) http.Header {
+func (r view) travelling(req *http.Request) http.Header {
 	h := endToEnd(req.Header)
 	if len(r.cfg.proxies) == 0 || !r.cfg.proxies.contain(peerAddr(req.RemoteAddr)) {
 		delete(h, headerProto)
@@ -102,7 +102,7 @@ func (r *Repeater) travelling(req *http.Request) http.Header {
 
 // readBody reads all of the body, from what stands for req.Body. A body that ends early, or whose reading fails in any other way, is
 // never taken for a whole one.
-func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, from io.ReadCloser, rt *route) ([]byte, bool) {
+func (r view) readBody(w http.ResponseWriter, req *http.Request, from io.ReadCloser, rt *route) ([]byte, bool) {
 	if req.Body == nil || req.Body == http.NoBody && req.ContentLength <= 0 {
 		return nil, true
 	}
@@ -122,7 +122,7 @@ func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, from io.Re
 	case tooLarge:
 		r.turnAway(w, req, rt, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, errNoMemory):
-		r.notNow(w, req, "cannot take the request now")
+		r.notNow(w, req, rt, refusedMemory, "cannot take the request now")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.turnAway(w, req, rt, http.StatusRequestTimeout)
 	default:
@@ -132,7 +132,7 @@ func (r *Repeater) readBody(w http.ResponseWriter, req *http.Request, from io.Re
 }
 
 // limitReading sets a deadline for the body, unless the server has a shorter one.
-func (r *Repeater) limitReading(rc *http.ResponseController, req *http.Request) bool {
+func (r view) limitReading(rc *http.ResponseController, req *http.Request) bool {
 	srv, _ := req.Context().Value(http.ServerContextKey).(*http.Server)
 	if srv != nil && srv.ReadTimeout > 0 && srv.ReadTimeout <= r.cfg.readTimeout {
 		return false
@@ -147,7 +147,7 @@ func (r *Repeater) limitReading(rc *http.ResponseController, req *http.Request) 
 }
 
 // genuine has the route's verifier look at what has been read.
-func (r *Repeater) genuine(w http.ResponseWriter, req *http.Request, rt *route, body []byte) bool {
+func (r view) genuine(w http.ResponseWriter, req *http.Request, rt *route, body []byte) bool {
 	if rt.verifier == nil {
 		return true
 	}
@@ -160,7 +160,7 @@ func (r *Repeater) genuine(w http.ResponseWriter, req *http.Request, rt *route, 
 }
 
 // turnAway answers a request before its body is read, and hangs up.
-func (r *Repeater) turnAway(w http.ResponseWriter, req *http.Request, rt *route, status int) {
+func (r view) turnAway(w http.ResponseWriter, req *http.Request, rt *route, status int) {
 	hangUp(w, req)
 	r.refuse(w, req, rt, status)
 }
@@ -180,8 +180,8 @@ func hangUp(w http.ResponseWriter, req *http.Request) {
 }
 
 // refuse answers a request that is not taken, of rt unless that is not known.
-func (r *Repeater) refuse(w http.ResponseWriter, req *http.Request, rt *route, status int) {
-	r.refused.add(status)
+func (r view) refuse(w http.ResponseWriter, req *http.Request, rt *route, status int) {
+	r.countRefused(rt, status, "")
 	name, text := "", http.StatusText(status)
 	if rt != nil {
 		name = rt.name

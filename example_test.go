@@ -1,7 +1,9 @@
 package repeater_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/webhook-repeater/repeater"
@@ -204,4 +208,70 @@ func ExampleRepeater_Run() {
 	// Run: <nil>
 	// waiting: 2
 	// Close: <nil>
+}
+
+// Reload takes on a new configuration while requests come in and go out; what is wrong changes nothing.
+func ExampleRepeater_Reload() {
+	dir, err := os.MkdirTemp("", "repeater")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	rp := repeater.New(
+		repeater.Route("/hooks/jira", "http://jira-1.internal"),
+		repeater.WithFile(filepath.Join(dir, "repeater.db")),
+	)
+	defer rp.Close()
+
+	err = rp.Reload(repeater.Route("/hooks/jira", "jira-2.internal"))
+	fmt.Println("mistake:", err != nil)
+	err = rp.Reload(repeater.Route("/hooks/jira", "http://jira-2.internal"))
+	fmt.Println("reloaded:", err == nil)
+	err = rp.Reload(repeater.Route("/hooks/jira", "http://jira-2.internal"), repeater.WithFile("elsewhere.db"))
+	fmt.Println("takes a restart:", errors.Is(err, repeater.ErrRestart))
+
+	// Output:
+	// mistake: true
+	// reloaded: true
+	// takes a restart: true
+}
+
+// What happens to requests is counted, for Prometheus to collect.
+func ExampleWithMetrics() {
+	dir, err := os.MkdirTemp("", "repeater")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	registry := prometheus.NewRegistry()
+	rp := repeater.New(
+		repeater.Route("/hooks/jira", "http://jira.internal", repeater.Name("jira")),
+		repeater.WithFile(filepath.Join(dir, "repeater.db")),
+		repeater.WithMetrics(registry),
+	)
+	defer rp.Close()
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", rp)
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{})) // not for everybody to see
+	app := httptest.NewServer(mux)
+	defer app.Close()
+
+	resp, err := http.Post(app.URL+"/hooks/jira", "text/plain", strings.NewReader("hello"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+	resp, err = http.Get(app.URL + "/metrics")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "repeater_requests_accepted") {
+			fmt.Println(lines.Text())
+		}
+	}
+
+	// Output:
+	// repeater_requests_accepted_total{route="jira"} 1
 }

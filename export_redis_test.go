@@ -23,3 +23,6 @@ func RedisGathering(q *redisQueue) int {
 	defer q.group.mu.Unlock()
 	return len(q.group.ready)
 }
+
+// LearnRoutes is what a Reload tells the store at once.
+func LearnRoutes(q *redisQueue, routes ...string) { q.learnRoutes(routes) }

@@ -45,8 +45,8 @@ func (g growth) look(w *worker, info LaneInfo) {
 	s.before, s.least, s.looks = s.least, info.Waiting, 0
 	if s.periods >= growthPeriods && !s.said {
 		s.said = true
-		w.r.cfg.log.Warn("more is accepted than delivered although the destination is well: let more attempts be in flight (Concurrency)",
-			"lane", info.Name, "waiting", info.Waiting, "concurrency", w.r.cfg.lane(info.Name).concurrency)
+		w.r.config().log.Warn("more is accepted than delivered although the destination is well: let more attempts be in flight (Concurrency)",
+			"lane", info.Name, "waiting", info.Waiting, "concurrency", w.r.config().lane(info.Name).concurrency)
 	}
 }
 
@@ -86,7 +86,7 @@ func (w *worker) pruneLanes() error {
 
 func (w *worker) pruneLane(ctx context.Context, name string) error {
 	for {
-		n, err := w.r.queue.Prune(ctx, name, w.r.cfg.keepDead, prunePage)
+		n, err := w.r.queue.Prune(ctx, name, w.r.config().keepDead, prunePage)
 		if err != nil || n < prunePage {
 			return err
 		}

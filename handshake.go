@@ -150,7 +150,7 @@ func challenge(w http.ResponseWriter, text string) int {
 
 // greet answers the request if it is a handshake: one whose body counts only once that
 // is read and genuine.
-func (r *Repeater) greet(w http.ResponseWriter, req *http.Request, rt *route, signed bool, body []byte) bool {
+func (r view) greet(w http.ResponseWriter, req *http.Request, rt *route, signed bool, body []byte) bool {
 	for _, h := range rt.handshakes {
 		if h.signed != signed {
 			continue

@@ -3,6 +3,8 @@ package repeater
 import (
 	"fmt"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -47,7 +49,7 @@ func (l *lane) thrive() {
 		return // it was asked before the failure that the lane waits for
 	}
 	if l.probing() {
-		l.w.r.cfg.log.Info("destination is back", "lane", l.name, "failures", l.failures)
+		l.cfg.log.Info("destination is back", "lane", l.name, "failures", l.failures)
 		l.more = true // beyond the probe
 	}
 	l.failures, l.wary, l.burying = 0, false, false
@@ -90,7 +92,7 @@ func (l *lane) quick() int {
 	if l.probing() || l.set.pace > 0 {
 		return 0
 	}
-	return l.w.r.cfg.quickRetries
+	return l.cfg.quickRetries
 }
 
 func (l *lane) onAttempted(a attempted) {
@@ -102,6 +104,7 @@ func (l *lane) onAttempted(a attempted) {
 		s := l.rule(&a)
 		l.seen.note(&a.outcome, s.Kind)
 		l.log(a.outcome, s)
+		l.count(&a.outcome, &s)
 		if len(l.unsettled) == 0 && !l.set.ordered { // where the next of its key waits for it
 			l.settleBy = time.Now().Add(settleSoon)
 		}
@@ -125,11 +128,11 @@ func (l *lane) rule(a *attempted) Settlement {
 		l.thrive()
 		return Settlement{Key: s.Key, Kind: SettleDelivered}
 	case VerdictGone:
-		l.w.r.cfg.log.Error("the destination says 410 Gone: nobody wants these messages any more", "lane", l.name, "route", a.msg.Route)
+		l.cfg.log.Error("the destination says 410 Gone: nobody wants these messages any more", "lane", l.name, "route", a.msg.Route)
 		return l.refuse(s)
 	case VerdictRefused:
 		if l.refusals >= refusedTooOften-1 {
-			l.w.r.cfg.log.Error("the destination refuses one message after the other, which is taken for its own fault: the lane pauses",
+			l.cfg.log.Error("the destination refuses one message after the other, which is taken for its own fault: the lane pauses",
 				"lane", l.name, "route", a.msg.Route, "status", a.attempt.Status)
 			return l.hold(a, s)
 		}
@@ -169,7 +172,7 @@ func (l *lane) retryAlone(a *attempted, s Settlement) Settlement {
 		s.Kind, s.Reason = SettleDead, why+s.Reason
 		return s
 	}
-	s.Kind, s.After = SettleRetry, l.w.r.cfg.pauses().after(a.msg.Attempts+1, a.retryAfter)
+	s.Kind, s.After = SettleRetry, l.cfg.pauses().after(a.msg.Attempts+1, a.retryAfter)
 	return s
 }
 
@@ -179,7 +182,7 @@ func (l *lane) hold(a *attempted, s Settlement) Settlement {
 	if !l.barrier {
 		l.ail()
 		l.unwell.Store(true)
-		l.pause = l.w.r.cfg.pauses().after(l.failures, a.retryAfter)
+		l.pause = l.cfg.pauses().after(l.failures, a.retryAfter)
 		l.barrier = true
 	}
 	if why := l.spent(a); why != "" {
@@ -204,14 +207,14 @@ func (l *lane) blameHead() {
 		return // given back meanwhile
 	}
 	head := l.shift()
-	l.w.r.cfg.log.Warn("a message gets no answer while the next one is delivered: it goes on its own schedule, and the lane goes on",
+	l.cfg.log.Warn("a message gets no answer while the next one is delivered: it goes on its own schedule, and the lane goes on",
 		"lane", l.name, "route", head.Route, "id", head.Key.ID, "destination", head.Key.Dest)
-	l.unsettled = append(l.unsettled, Settlement{Key: head.Key, Kind: SettleRetry, After: l.w.r.cfg.pauses().after(head.Attempts, 0)})
+	l.unsettled = append(l.unsettled, Settlement{Key: head.Key, Kind: SettleRetry, After: l.cfg.pauses().after(head.Attempts, 0)})
 }
 
 // spent says why a message is tried no more, or "".
 func (l *lane) spent(a *attempted) string {
-	rt := l.w.r.cfg.byName[a.msg.Route]
+	rt := a.rt
 	switch {
 	case rt == nil:
 		return ""
@@ -232,7 +235,7 @@ func (l *lane) bury(more bool) {
 	}
 	for len(l.buffer) > 0 {
 		m := l.shift()
-		rt := l.w.r.cfg.byName[m.Route]
+		rt := l.cfg.byName[m.Route]
 		if rt == nil || m.Age < rt.maxAge {
 			l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleRetry, Hold: true, After: l.takePause()})
 			l.barrier = true
@@ -240,6 +243,7 @@ func (l *lane) bury(more bool) {
 		}
 		l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleDead,
 			Reason: fmt.Sprintf("given up after %v: the destination was unwell", rt.maxAge)})
+		l.stats.Die(metrics.DeadGivenUp, 1)
 	}
 	if !more && l.pause > 0 {
 		l.notUntil = time.Now().Add(l.takePause())

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -27,11 +29,13 @@ const (
 type lane struct {
 	w      *worker
 	name   string
+	cfg    *config // for this step
 	set    laneSettings
 	woken  chan struct{}
 	memory chan struct{} // the budget may have room
 	crew   crew
-	steer  atomic.Bool // an operator may have given an order: ask the store before anything else
+	stats  *metrics.Lane // nil: nothing is counted
+	steer  atomic.Bool   // an operator may have given an order: ask the store before anything else
 
 	unwell atomic.Bool // for those outside of the goroutine
 	seen   *laneSeen
@@ -89,9 +93,11 @@ type (
 )
 
 func newLane(w *worker, name string) *lane {
-	set := w.r.cfg.lane(name)
+	cfg := w.r.config()
+	set := cfg.lane(name)
 	return &lane{
-		w: w, name: name, set: set, woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
+		w: w, name: name, cfg: cfg, set: set, stats: w.r.stats.Lane(name),
+		woken: make(chan struct{}, 1), memory: make(chan struct{}, 1), crew: newCrew(&w.wg), more: true,
 		health:    health{limit: set.concurrency},
 		attempted: make(chan attempted, set.concurrency), claimed: make(chan claimed, 1), settled: make(chan settledBatch, 1),
 		timer: time.NewTimer(time.Hour),
@@ -122,6 +128,9 @@ func (l *lane) run() {
 // step starts what can be started.
 func (l *lane) step() {
 	now := time.Now()
+	if cfg := l.w.r.config(); cfg != l.cfg {
+		l.reload(cfg)
+	}
 	if l.steer.Swap(false) {
 		l.obey()
 	}
@@ -291,7 +300,7 @@ func (l *lane) startAttempt(now time.Time) {
 	m, probe := l.next()
 	l.inFlight++
 	l.paced = now.Add(l.set.pace)
-	e := &errand{m, l.token, l.quick(), probe}
+	e := &errand{m, l.cfg, l.token, l.quick(), probe}
 	if m.Lost >= lostTooOften {
 		e.quick = 0
 		l.suspect(m, "it is tried alone")
@@ -311,11 +320,11 @@ func (l *lane) perform(e *errand) *errand {
 	}
 	o := outcome{msg: e.msg, cancelled: true}
 	if l.w.turns.Acquire(l.w.attempts, turns) == nil {
-		o = l.w.r.attempt(l.w.attempts, e.msg, e.quick)
+		o = view{Repeater: l.w.r, cfg: e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
 		l.w.turns.Release(turns)
 	}
 	l.w.memory.give(int64(len(e.msg.Payload)))
-	next := l.follow(&o)
+	next := l.follow(e, &o)
 	l.attempted <- attempted{o, e.token, e.probe, next != nil}
 	return next
 }
@@ -354,7 +363,7 @@ func (l *lane) storeContext() (context.Context, context.CancelFunc) {
 // finish waits for what is in flight, settles, and gives the lane back.
 func (l *lane) finish() {
 	l.recall()
-	giveUp := time.NewTimer(l.w.r.cfg.drain + settleGrace)
+	giveUp := time.NewTimer(l.w.r.config().drain + settleGrace)
 	defer giveUp.Stop()
 	for over := false; l.inFlight > 0 || l.claiming || l.settling || len(l.unsettled) > 0; {
 		if over && l.inFlight == 0 && !l.claiming && !l.settling {

@@ -46,6 +46,9 @@ func (l *lane) onClaimed(c claimed) {
 		l.recall()
 		l.barrier = l.barrier || len(l.buffer) > 0
 	}
+	if l.strangers() { // before the store has heard of our routes
+		l.yield = true
+	}
 	if l.barrier || l.yield {
 		l.giveBack()
 	}
@@ -121,7 +124,8 @@ func (l *lane) obey() {
 
 // takenOver forgets what was claimed: the lane was another's meanwhile.
 func (l *lane) takenOver() {
-	l.w.r.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
+	l.stats.LoseClaim()
+	l.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
 	l.recall()
 	l.dropBuffer(0)
 	l.token, l.unsettled = "", nil
@@ -131,7 +135,7 @@ func (l *lane) takenOver() {
 // abandon ends a drain that the store does not let finish; what is not settled is
 // delivered again later.
 func (l *lane) abandon() {
-	l.w.r.cfg.log.Error("outcomes could not be stored; these messages will be delivered again",
+	l.cfg.log.Error("outcomes could not be stored; these messages will be delivered again",
 		"lane", l.name, "messages", len(l.unsettled))
 	l.unsettled = nil
 }

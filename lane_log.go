@@ -6,7 +6,7 @@ import (
 
 // log tells of one attempt: what went well at debug level only, as there is much of it.
 func (l *lane) log(o outcome, s Settlement) {
-	log, level, text := l.w.r.cfg.log, slog.LevelDebug, "delivered"
+	log, level, text := l.cfg.log, slog.LevelDebug, "delivered"
 	switch s.Kind {
 	case SettleRetry:
 		level, text = slog.LevelWarn, "not delivered; the lane waits"

@@ -65,7 +65,7 @@ func (d DeadLetters) Show(ctx context.Context, lane string, key Key) (DeadLetter
 	if err != nil {
 		return letter, nil, err
 	}
-	req, err := d.r.cfg.codec.Decode(key, payload)
+	req, err := d.r.config().codec.Decode(key, payload)
 	if err != nil {
 		return letter, nil, fmt.Errorf("cannot decode: %w", err)
 	}

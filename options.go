@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 	"github.com/webhook-repeater/repeater/internal/router"
 )
 
@@ -39,6 +43,7 @@ type config struct {
 	routes      []*route
 	stores      []store
 	codec       Codec
+	plainCodec  Codec        // without the sealing
 	sealing     []sealingKey // nil: not encrypted
 	transport   http.RoundTripper
 	log         *slog.Logger
@@ -58,6 +63,8 @@ type config struct {
 	redis       redisOptions
 	diskFloor   int64
 	clock       func() time.Time
+	registerer  prometheus.Registerer // nil: nothing is counted
+	tracer      trace.Tracer          // nil: nothing is traced
 	errs        []error
 
 	own          []*http.Transport // those that we made
@@ -79,6 +86,7 @@ type config struct {
 type store struct {
 	name string
 	own  bool
+	id   any // the same for the same store
 	make func(*config) Queue
 }
 
@@ -99,6 +107,8 @@ type route struct {
 	tls  *tls.Config // nil: that of all
 	h2c  bool
 	errs []error
+
+	stats *metrics.Route
 
 	lane        laneSettings // as far as the route states them
 	laneName    string
@@ -246,6 +256,7 @@ func (c *config) setDefaults() {
 	if c.codec == nil {
 		c.codec = BinaryCodec{}
 	}
+	c.plainCodec = c.codec
 	if c.sealing != nil {
 		c.codec = sealedCodec{c.codec, c.sealing}
 	}
@@ -327,11 +338,15 @@ func (c *config) maxMessage() int64 { return c.maxBody + 1<<20 }
 
 func (c *config) pauses() pauses { return pauses{c.first, c.max} }
 
-func (c *config) queue() Queue {
+func (c *config) queue(stats *metrics.Set) Queue {
 	if len(c.stores) == 0 {
 		WithFile(defaultFile)(c)
 	}
-	return c.stores[0].make(c)
+	q := c.stores[0].make(c)
+	if f, ok := q.(*fileQueue); ok && stats != nil && c.ownStore() {
+		f.committed = stats.Commit
+	}
+	return q
 }
 
 func (c *config) ownStore() bool { return c.stores[0].own }

@@ -23,7 +23,7 @@ func WithFile(path string) Option {
 		if path == "" {
 			c.fail("WithFile: the path is empty")
 		}
-		c.stores = append(c.stores, store{"WithFile", true, func(c *config) Queue {
+		c.stores = append(c.stores, store{"WithFile", true, path, func(c *config) Queue {
 			q := newFileQueue(path, c.clock, c.log)
 			q.room.floor = cmp.Or(c.diskFloor, defaultDiskFloor)
 			return q
@@ -59,7 +59,7 @@ func WithRedis(client redis.UniversalClient) Option {
 		if client == nil {
 			c.fail("WithRedis: the client is nil")
 		}
-		c.stores = append(c.stores, store{"WithRedis", false, func(c *config) Queue {
+		c.stores = append(c.stores, store{"WithRedis", false, client, func(c *config) Queue {
 			q := newRedisQueue(client, c.redis.prefix)
 			q.wait = redisWait{c.redis.replicas, c.redis.wait}
 			q.check.strict, q.check.log = c.redis.strict, c.log
@@ -124,6 +124,10 @@ type redisOptions struct {
 	named    []string // the options that were used
 }
 
+func (o redisOptions) equal(other redisOptions) bool {
+	return o.prefix == other.prefix && o.replicas == other.replicas && o.wait == other.wait && o.strict == other.strict
+}
+
 // checkRedis finds options that ask for safety where there is no Redis.
 func (c *config) checkRedis() {
 	isRedis := func(s store) bool { return s.name == "WithRedis" }
@@ -138,6 +142,6 @@ func WithQueue(q Queue) Option {
 		if q == nil {
 			c.fail("WithQueue: the queue is nil")
 		}
-		c.stores = append(c.stores, store{"WithQueue", false, func(*config) Queue { return q }})
+		c.stores = append(c.stores, store{"WithQueue", false, q, func(*config) Queue { return q }})
 	}
 }

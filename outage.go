@@ -55,8 +55,8 @@ func (o *outage) report(w *worker, doing string, err error) {
 	switch {
 	case w.ctx.Err() != nil || errors.Is(err, context.Canceled):
 	case err != nil:
-		o.fails(w.r.cfg.log, "the store fails; trying again", "doing", doing, "error", err)
+		o.fails(w.r.config().log, "the store fails; trying again", "doing", doing, "error", err)
 	default:
-		o.works(w.r.cfg.log, "the store works again")
+		o.works(w.r.config().log, "the store works again")
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // outgoing makes the request to send from the stored one and from the current
-// configuration, and returns its body besides. Its error is the reason why the message is dead.
-func (r *Repeater) outgoing(m Claimed) (*http.Request, []byte, error) {
+// configuration, and returns the stored one, too. Its error is the reason why the message is dead.
+func (r view) outgoing(m Claimed) (*http.Request, *Request, error) {
 	if m.Err != nil {
 		return nil, nil, m.Err
 	}
@@ -48,7 +48,7 @@ func (r *Repeater) outgoing(m Claimed) (*http.Request, []byte, error) {
 	if rt.sign != nil {
 		sign(req.Header, rt.sign, m.Key.ID, r.cfg.clock(), in.Body)
 	}
-	return req, in.Body, nil
+	return req, in, nil
 }
 
 // setBody lets the transport try another connection when one turns out to be

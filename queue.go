@@ -241,6 +241,14 @@ type Batch struct {
 	Messages  []Message     // at least one; each Dest once
 }
 
+// size is how many bytes of payloads it has.
+func (b *Batch) size() (n int) {
+	for i := range b.Messages {
+		n += len(b.Messages[i].Payload)
+	}
+	return n
+}
+
 // Bound is how much may wait in one lane; 0 is no bound. A lane that is below
 // takes one more batch, whatever its size.
 type Bound struct {

@@ -42,6 +42,8 @@ type fileQueue struct {
 
 	committer committer
 	commitTx  func(*bbolt.Tx) error // tests let it fail
+
+	committed func(took time.Duration, operations int) // nil: nobody wants to know
 }
 
 func newFileQueue(path string, now func() time.Time, log *slog.Logger) *fileQueue {

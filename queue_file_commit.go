@@ -291,11 +291,15 @@ func (c *committer) take() (ops []*queuedOp, more bool) {
 
 // commit applies the operations in one transaction.
 func (c *committer) commit(ops []*queuedOp) {
+	began := time.Now()
 	for len(ops) > 0 {
 		t, err := c.transact(ops)
 		culprit, ok := errors.AsType[*opError](err)
 		switch {
 		case err == nil:
+			if t.changed && c.q.committed != nil {
+				c.q.committed(time.Since(began), len(ops))
+			}
 			c.succeeded(t, ops)
 			return
 		case !ok:

@@ -18,6 +18,7 @@ type redisRoutes struct{ set atomic.Pointer[redisRouteSet] }
 
 type redisRouteSet struct {
 	version   int64           // changes with known
+	learned   int64           // changes with each learnRoutes
 	known     map[string]bool // nil before the first Announce: all
 	elsewhere map[string]bool // announced by others lately, and not known here
 }
@@ -44,6 +45,7 @@ func (q *redisQueue) Announce(ctx context.Context, routes []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	learned := q.routes.current().learned
 	args := make([]any, 0, 5+len(routes))
 	args = append(args, millis(announcedFor), millis(processFor), q.share.id, q.share.holds(), digestOf(routes))
 	for _, route := range routes {
@@ -54,7 +56,13 @@ func (q *redisQueue) Announce(ctx context.Context, routes []string) error {
 		return q.wrap(ctx, "announce", err)
 	}
 	q.share.learn(int(replyInt(reply, 0)), int(replyInt(reply, 1)))
-	q.routes.update(setOf(routes), setOf(replyTexts(replyList(reply, 2))))
+	elsewhere := setOf(replyTexts(replyList(reply, 2)))
+	q.routes.update(func(s *redisRouteSet) {
+		s.elsewhere = elsewhere
+		if s.learned == learned { // else there is something newer
+			s.known = setOf(routes)
+		}
+	})
 	q.sweepOutbox(ctx)
 	if err := q.checked(ctx); err != nil {
 		return q.wrap(ctx, "announce", err)
@@ -69,17 +77,27 @@ func digestOf(routes []string) string {
 	return digest(strings.Join(sorted, "\x00"))
 }
 
-func (r *redisRoutes) update(known, elsewhere map[string]bool) {
+// learnRoutes says what the next Announce will. Before the first one it does nothing.
+func (q *redisQueue) learnRoutes(routes []string) {
+	q.routes.update(func(s *redisRouteSet) {
+		if s.learned++; s.known != nil {
+			s.known = setOf(routes)
+		}
+	})
+}
+
+func (r *redisRoutes) update(change func(*redisRouteSet)) {
 	for {
 		old := r.set.Load()
-		next := &redisRouteSet{version: 1, known: known, elsewhere: elsewhere}
+		var next redisRouteSet
 		if old != nil {
-			next.version = old.version
-			if !maps.Equal(old.known, known) {
-				next.version++
-			}
+			next = *old
 		}
-		if r.set.CompareAndSwap(old, next) {
+		known := next.known
+		if change(&next); !maps.Equal(known, next.known) {
+			next.version++
+		}
+		if r.set.CompareAndSwap(old, &next) {
 			return
 		}
 	}

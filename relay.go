@@ -16,6 +16,7 @@ type relay struct {
 // errand is a message to attempt.
 type errand struct {
 	msg   Claimed
+	cfg   *config
 	token string // under which it was claimed
 	quick int    // retries
 	probe bool   // of the message behind a silent head
@@ -29,7 +30,7 @@ func (l *lane) lineUp(now time.Time) {
 		return
 	}
 	m, _ := l.next()
-	l.relay.next.Store(&errand{msg: m, token: l.token, quick: l.quick()})
+	l.relay.next.Store(&errand{msg: m, cfg: l.cfg, token: l.token, quick: l.quick()})
 }
 
 // recall takes back what is lined up, unless it is under way.
@@ -39,9 +40,9 @@ func (l *lane) recall() {
 	}
 }
 
-// follow returns the errand after one that ended so, nil if the lane is to be asked first.
-func (l *lane) follow(o *outcome) *errand {
-	if o.verdict != VerdictDelivered || o.cancelled || l.steer.Load() || l.w.ctx.Err() != nil ||
+// follow returns the errand after e, which ended so; nil if the lane is to be asked first.
+func (l *lane) follow(e *errand, o *outcome) *errand {
+	if e.cfg != l.w.r.config() || o.verdict != VerdictDelivered || o.cancelled || l.steer.Load() || l.w.ctx.Err() != nil ||
 		int64(time.Since(started)) >= l.relay.until.Load() {
 		return nil
 	}

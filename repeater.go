@@ -28,6 +28,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 // ErrRunning is Run's answer while another Run of the same Repeater is at work.
@@ -37,16 +39,18 @@ var ErrRunning = errors.New("already running")
 // an [http.Handler], and call [Repeater.Run] once to deliver. All methods may
 // be called concurrently.
 type Repeater struct {
-	cfg    *config
-	err    error
-	queue  Queue
-	ids    ids
-	worker atomic.Pointer[worker]
+	current atomic.Pointer[config]
+	err     error
+	queue   Queue
+	ids     ids
+	worker  atomic.Pointer[worker]
 
 	mu      sync.Mutex
 	running chan struct{} // closed when Run has ended; nil when there is none
 	stop    context.CancelFunc
 	closed  bool
+
+	reloading sync.Mutex
 
 	idle       idleWarning
 	memory     doorBudget // for bodies
@@ -55,17 +59,25 @@ type Repeater struct {
 	refusing   outage    // of the store, as senders notice it
 	waiters    waiters
 	noDeadline sync.Once // says that a slow body cannot be cut off
+
+	stats   *metrics.Set // nil: nothing is counted
+	uncount func()
 }
 
 // New makes a Repeater. It does no I/O and never panics: what is wrong with the
 // options is told by Err.
 func New(opts ...Option) *Repeater {
 	cfg := newConfig(opts)
-	r := &Repeater{cfg: cfg, err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
-	r.memory.size = cfg.doorMemory
+	r := &Repeater{err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
 	if r.err == nil {
-		r.queue = cfg.queue()
+		r.err = r.count(cfg)
 	}
+	if r.err == nil {
+		cfg.countRoutes(r.stats)
+		r.queue = cfg.queue(r.stats)
+	}
+	r.memory.size.Store(cfg.doorMemory)
+	r.current.Store(cfg)
 	return r
 }
 
@@ -117,8 +129,11 @@ func (r *Repeater) Close() error {
 	if closed {
 		return nil
 	}
-	r.cfg.closeIdle()
-	if c, ok := r.queue.(io.Closer); ok && r.cfg.ownStore() {
+	r.config().closeIdle()
+	if r.uncount != nil {
+		r.uncount()
+	}
+	if c, ok := r.queue.(io.Closer); ok && r.config().ownStore() {
 		return c.Close()
 	}
 	return nil
@@ -150,7 +165,9 @@ func (r *Repeater) usable() error {
 // connection is closed.
 //
 // Once the body is read, the sender's going away changes nothing.
-func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.view().serve(w, req) }
+
+func (r view) serve(w http.ResponseWriter, req *http.Request) {
 	if r.err != nil {
 		r.cfg.log.Error("repeater: not serving: mistakes in the options", "error", r.err)
 		http.Error(w, "the repeater is not configured correctly", http.StatusInternalServerError)
@@ -160,14 +177,16 @@ func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
+	req, r.span = r.cfg.startAccept(req, rt)
+	defer r.span.end()
 	if !r.hasRoom(rt) {
 		r.cfg.log.Warn("lane is full; the sender was told to try again", "route", rt.name)
-		r.notNow(w, req, "cannot store the request now")
+		r.notNow(w, req, rt, refusedLaneFull, "cannot store the request now")
 		return
 	}
 	m := r.meter(req)
 	if m == nil {
-		r.notNow(w, req, "cannot take the request now")
+		r.notNow(w, req, rt, refusedMemory, "cannot take the request now")
 		return
 	}
 	defer m.release()
@@ -201,6 +220,7 @@ func (r *Repeater) Run(ctx context.Context) error {
 	}
 	w := newWorker(ctx, r)
 	r.worker.Store(w)
+	w.memory.resize(r.laneMemory) // which a Reload may have changed just before
 	defer r.worker.Store(nil)
 	w.run()
 	return nil
@@ -221,7 +241,7 @@ func (r *Repeater) begin(ctx context.Context) (context.Context, error) {
 }
 
 func (r *Repeater) end() {
-	r.cfg.closeIdle()
+	r.config().closeIdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stop()

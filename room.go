@@ -9,8 +9,8 @@ import (
 const retryAfter = "5" // seconds, for senders that are to come again
 
 // notNow asks the sender to come again, and hangs up.
-func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, why string) {
-	r.refused.add(http.StatusServiceUnavailable)
+func (r view) notNow(w http.ResponseWriter, req *http.Request, rt *route, reason, why string) {
+	r.countRefused(rt, http.StatusServiceUnavailable, reason)
 	hangUp(w, req)
 	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, why, http.StatusServiceUnavailable)
@@ -18,7 +18,7 @@ func (r *Repeater) notNow(w http.ResponseWriter, req *http.Request, why string) 
 
 // hasRoom checks, before the body is read, that the lanes of a route are below
 // their bound. The store has the last word when it is pushed.
-func (r *Repeater) hasRoom(rt *route) bool {
+func (r view) hasRoom(rt *route) bool {
 	q, ok := r.queue.(SizedQueue)
 	if !ok {
 		return true

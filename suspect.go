@@ -35,12 +35,12 @@ func (l *lane) setAside() bool {
 	}
 	l.suspect(*m, "trying it alone did not help, so it is put off while the lane goes on")
 	l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleRetry,
-		After: l.w.r.cfg.pauses().after(m.Lost-lostTooOften, 0)})
+		After: l.cfg.pauses().after(m.Lost-lostTooOften, 0)})
 	l.shift()
 	return true
 }
 
 func (l *lane) suspect(m Claimed, what string) {
-	l.w.r.cfg.log.Error("a message may be what has ended the process, as it was in hand each time: "+what,
+	l.cfg.log.Error("a message may be what has ended the process, as it was in hand each time: "+what,
 		"lane", l.name, "route", m.Route, "id", m.Key.ID, "destination", m.Key.Dest, "times", m.Lost)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
 const (
@@ -33,12 +35,17 @@ type worker struct {
 	memory laneBudget
 	turns  *semaphore.Weighted // one for each attempt in flight, all for one that goes alone
 
+	reloaded chan struct{} // there is a new configuration
+	shared   bool          // the store, with other processes
+
 	store outage
 }
 
 func newWorker(ctx context.Context, r *Repeater) *worker {
-	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane), memory: laneBudget{free: r.cfg.laneMemory},
-		turns: semaphore.NewWeighted(allAttempts)}
+	w := &worker{r: r, ctx: ctx, lanes: make(map[string]*lane),
+		turns: semaphore.NewWeighted(allAttempts), reloaded: make(chan struct{}, 1)}
+	_, w.shared = r.queue.(SharedQueue)
+	w.memory.resize(r.laneMemory)
 	w.attempts, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return w
 }
@@ -56,7 +63,7 @@ func (w *worker) run() {
 	w.mu.Lock()
 	w.lanes = nil // wake starts nothing any more
 	w.mu.Unlock()
-	drained := time.AfterFunc(w.r.cfg.drain, w.cancel)
+	drained := time.AfterFunc(w.r.config().drain, w.cancel)
 	defer drained.Stop()
 	w.wg.Wait()
 }
@@ -173,14 +180,10 @@ func eachLane(ctx context.Context, q Queue, f func(LaneInfo)) error {
 
 // announce keeps a shared store informed of our routes.
 func (w *worker) announce(q SharedQueue) {
-	routes := make([]string, 0, len(w.r.cfg.routes))
-	for _, rt := range w.r.cfg.routes {
-		routes = append(routes, rt.name)
-	}
 	tick := time.NewTicker(announce)
 	defer tick.Stop()
 	for last := time.Now(); ; {
-		err := q.Announce(w.ctx, routes)
+		err := q.Announce(w.ctx, w.r.config().routeNames())
 		if err == nil && time.Since(last) >= expireEvery {
 			last = time.Now()
 			err = w.expire(q)
@@ -189,15 +192,17 @@ func (w *worker) announce(q SharedQueue) {
 		select {
 		case <-w.ctx.Done():
 			return
+		case <-w.reloaded:
 		case <-tick.C:
 		}
 	}
 }
 
 func (w *worker) expire(q SharedQueue) error {
-	n, err := q.ExpireUnknown(w.ctx, w.r.cfg.orphanAge)
+	n, err := q.ExpireUnknown(w.ctx, w.r.config().orphanAge)
 	if n > 0 {
-		w.r.cfg.log.Warn("messages of routes that no process knows are now dead letters", "messages", n)
+		w.r.stats.Lane("").Die(metrics.DeadUnknown, n)
+		w.r.config().log.Warn("messages of routes that no process knows are now dead letters", "messages", n)
 	}
 	return err
 }

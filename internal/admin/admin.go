@@ -12,6 +12,7 @@ type Options struct {
 	Token        string // to sign in with; "" lets in whoever is on this machine, and nobody else
 	ShowPayloads bool   // show headers and bodies, secrets included
 	Version      string
+	Metrics      http.Handler // under /metrics; nil for none
 }
 
 // New serves src: the API under /api/v1/, the pages under all else. /healthz and /readyz, for
@@ -21,6 +22,9 @@ func New(src Source, o Options) http.Handler {
 	g := &guard{key: newKey(o.Token)}
 	inner := http.NewServeMux()
 	(&api{src: src, opts: o}).mount(inner)
+	if o.Metrics != nil {
+		inner.Handle("GET "+metricsPath, o.Metrics)
+	}
 	inner.Handle("/", g.withSession(pages(src, o)))
 
 	outer := http.NewServeMux()
@@ -30,6 +34,8 @@ func New(src Source, o Options) http.Handler {
 	outer.Handle("/", g.protect(inner))
 	return harden(outer)
 }
+
+const metricsPath = "/metrics"
 
 // strictPolicy lets a page load nothing but our own files, run no inline script, and stand in no frame.
 const strictPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +

@@ -34,7 +34,7 @@ func (g *guard) protect(next http.Handler) http.Handler {
 }
 
 func (g *guard) turnAway(w http.ResponseWriter, r *http.Request) {
-	if isAPI(r) || r.Method != http.MethodGet {
+	if isAPI(r) || r.URL.Path == metricsPath || r.Method != http.MethodGet {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="webhook-repeater"`)
 		fail(w, http.StatusUnauthorized, "send the header \"Authorization: Bearer TOKEN\" with the token of the configuration")
 		return

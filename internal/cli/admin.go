@@ -34,12 +34,12 @@ func listenAdmin(s *config.Settings, log *slog.Logger) (adminDoor, error) {
 
 // serve serves until what it returns is called. Whoever looks may go on looking while deliveries are
 // finished, but is not waited for.
-func (d adminDoor) serve(s *config.Settings, rp *repeater.Repeater, log *slog.Logger) (stop func()) {
+func (d adminDoor) serve(s *config.Settings, rp *repeater.Repeater, metrics http.Handler, log *slog.Logger) (stop func()) {
 	if d.ln == nil {
 		return func() {}
 	}
 	srv := &http.Server{
-		Handler:           rp.Admin(adminOptions(s)...),
+		Handler:           rp.Admin(append(adminOptions(s), repeater.AdminMetrics(metrics))...),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,

@@ -28,7 +28,7 @@ const (
 const defaultConfig = "config.ini"
 
 const usage = `Usage:
-  webhook-repeater [-c FILE] [-H HOST] [-p PORT]    run as FILE says
+  webhook-repeater [-c FILE] [--watch] [-H HOST] [-p PORT]    run as FILE says
   webhook-repeater --to URL [-H HOST] [-p PORT]     run without a file: forward every request to URL
   webhook-repeater demo [--verbose]                 show how nothing is lost, in a few seconds
   webhook-repeater version                          print the version
@@ -39,6 +39,7 @@ Flags:
   -p, --port PORT     port to listen on (default 8100), before what FILE says
       --to URL        forward every request, its path kept, to http://HOST:PORT;
                       requests wait in webhook-repeater.db in this directory
+      --watch         read FILE again whenever it changes; SIGHUP reads it again in any case
   -h, --help          show this
       --version       print the version
 
@@ -109,7 +110,7 @@ func runVersion(args []string, stdout, stderr io.Writer) int {
 func runServe(args []string, stdout, stderr io.Writer) int {
 	var file, host, to string
 	var port int
-	var showVersion bool
+	var watch, showVersion bool
 	fl := flag.NewFlagSet("webhook-repeater", flag.ContinueOnError)
 	fl.StringVar(&file, "c", "", "")
 	fl.StringVar(&file, "config", "", "")
@@ -118,6 +119,7 @@ func runServe(args []string, stdout, stderr io.Writer) int {
 	fl.IntVar(&port, "p", 0, "")
 	fl.IntVar(&port, "port", 0, "")
 	fl.StringVar(&to, "to", "", "")
+	fl.BoolVar(&watch, "watch", false, "")
 	fl.BoolVar(&showVersion, "version", false, "")
 	if code, done := parse(fl, args, stdout, stderr); done {
 		return code
@@ -128,44 +130,80 @@ func runServe(args []string, stdout, stderr io.Writer) int {
 	}
 	given := make(map[string]bool)
 	fl.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	s, err := settings(file, to, given["c"] || given["config"], given["to"])
+	if watch && given["to"] {
+		return wrongUsage(stderr, "--watch needs a file, and --to works without one; give one of the two")
+	}
+	src, err := sourceOf(file, to, given["c"] || given["config"], given["to"])
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
+	src.watch = watch
 	if given["H"] || given["host"] {
-		if s.Host, err = config.ParseHost(host); err != nil {
+		parsed, err := config.ParseHost(host)
+		if err != nil {
 			return wrongUsage(stderr, "--host %q %v", host, err)
 		}
+		host = parsed
 	}
 	if given["p"] || given["port"] {
 		if port < 0 || port > 65535 {
 			return wrongUsage(stderr, "--port %d is not possible; choose a number from 0 to 65535", port)
 		}
-		s.Port = port
+	} else {
+		port = -1
 	}
-	return serve(s, stderr)
+	src.override(host, port)
+	s, err := src.load()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	return serve(s, src, stderr)
 }
 
-// settings come from a file or from --to, never from both: which of the two
-// would win could only be guessed.
-func settings(file, to string, withFile, withTo bool) (*config.Settings, error) {
+// override lets flags go before what is loaded: a host unless it is "", and a port unless it is negative.
+func (s *source) override(host string, port int) {
+	load := s.load
+	s.load = func() (*config.Settings, error) {
+		loaded, err := load()
+		if err != nil {
+			return nil, err
+		}
+		if host != "" {
+			loaded.Host = host
+		}
+		if port >= 0 {
+			loaded.Port = port
+		}
+		return loaded, nil
+	}
+}
+
+// sourceOf is a file or --to, never both: which of the two would win could only be guessed.
+func sourceOf(file, to string, withFile, withTo bool) (source, error) {
 	switch {
 	case withFile && withTo:
-		return nil, errors.New("webhook-repeater: --to works without a file; give either --to or --config")
+		return source{}, errors.New("webhook-repeater: --to works without a file; give either --to or --config")
 	case withTo:
-		s, err := config.ForTarget(to)
-		if err != nil {
-			return nil, fmt.Errorf("webhook-repeater: --to %w", err)
+		return source{load: func() (*config.Settings, error) {
+			s, err := config.ForTarget(to)
+			if err != nil {
+				return nil, fmt.Errorf("webhook-repeater: --to %w", err)
+			}
+			return s, nil
+		}}, nil
+	case !withFile:
+		file = defaultConfig
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return source{}, errors.New(noConfig)
 		}
-		return s, nil
-	case withFile:
+	}
+	w := &watcher{file: file}
+	return source{file: file, watcher: w, load: func() (*config.Settings, error) {
+		w.reads()
 		return config.Load(file)
-	}
-	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New(noConfig)
-	}
-	return config.Load(defaultConfig)
+	}}, nil
 }
 
 const noConfig = `webhook-repeater: there is no config.ini in this directory. Either write one:

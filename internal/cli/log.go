@@ -10,12 +10,15 @@ import (
 	"github.com/webhook-repeater/repeater/internal/config"
 )
 
-func newLogger(s *config.Settings, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: s.LogLevel}
+// newLogger also returns what changes its level.
+func newLogger(s *config.Settings, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(s.LogLevel)
+	o := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" || s.LogFormat == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(slog.NewTextHandler(w, o)), level
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(slog.NewJSONHandler(w, o)), level
 }
 
 func demoLog(verbose bool, w io.Writer) *slog.Logger {

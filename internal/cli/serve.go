@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,13 +19,14 @@ import (
 
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/config"
+	"github.com/webhook-repeater/repeater/internal/exposition"
 )
 
 // serve runs until a signal or a failure ends it, and returns the exit status.
-func serve(s *config.Settings, stderr io.Writer) int {
+func serve(s *config.Settings, src source, stderr io.Writer) int {
 	tuneGC()
-	log := newLogger(s, stderr)
-	ctx := untilSignal()
+	log, level := newLogger(s, stderr)
+	ctx, hups := untilSignal(), src.hangups()
 
 	var client redis.UniversalClient
 	if o := s.Redis(); o != nil {
@@ -33,7 +35,15 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		defer c.Close()
 		client = c
 	}
-	rp := repeater.New(append(s.Options(client), repeater.WithLogger(log))...)
+	registry, metrics := exposition.New(log)
+	options := func(s *config.Settings) []repeater.Option {
+		opts := append(s.Options(client), repeater.WithLogger(log))
+		if s.AdminListen != "" { // or nobody can collect them
+			opts = append(opts, repeater.WithMetrics(registry))
+		}
+		return opts
+	}
+	rp := repeater.New(options(s)...)
 	if err := rp.Err(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintln(stderr, "webhook-repeater:", line)
@@ -65,9 +75,16 @@ func serve(s *config.Settings, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "webhook-repeater:", err)
 		return exitFailed
 	}
-	defer adm.serve(s, rp, log)()
+	defer adm.serve(s, rp, metrics, log)()
 	announce(log, s, ln.Addr())
-	err = run(ctx, log, rp, srv, ln, s.Grace)
+	again := &reloader{source: src, rp: rp, options: options, log: log, level: level}
+	again.settings.Store(s)
+	ctx, stop := context.WithCancel(ctx)
+	var reloading sync.WaitGroup
+	reloading.Go(func() { again.run(ctx, hups) })
+	err = run(ctx, log, rp, srv, ln, func() time.Duration { return again.settings.Load().Grace })
+	stop()
+	reloading.Wait()
 	if cerr := rp.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
 	}
@@ -121,7 +138,7 @@ func announce(log *slog.Logger, s *config.Settings, addr net.Addr) {
 
 // run serves and delivers until ctx ends or delivering fails, then stops both
 // within grace.
-func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, srv *http.Server, ln net.Listener, grace time.Duration) error {
+func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, srv *http.Server, ln net.Listener, graceNow func() time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	delivering, serving := make(chan struct{}), make(chan struct{})
@@ -141,6 +158,7 @@ func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, srv *http
 		}
 	}()
 	<-ctx.Done()
+	grace := graceNow()
 	log.Info("stopping", "grace", grace.String())
 	// Requests that come in while deliveries drain are stored for the next start.
 	shutdown(srv, grace, log)
