@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -58,6 +59,7 @@ type config struct {
 	redis       redisOptions
 	diskFloor   int64
 	clock       func() time.Time
+	random      func() float64 // from 0 to below 1
 	errs        []error
 
 	own          []*http.Transport // those that we made
@@ -231,7 +233,7 @@ func WithUnknownRouteAge(d time.Duration) Option {
 }
 
 func newConfig(opts []Option) *config {
-	c := &config{clock: time.Now}
+	c := &config{clock: time.Now, random: rand.Float64}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -325,7 +327,7 @@ func (c *config) checkMemory() {
 // maxMessage is how many bytes a stored message may have: a body, and what comes with it.
 func (c *config) maxMessage() int64 { return c.maxBody + 1<<20 }
 
-func (c *config) pauses() pauses { return pauses{c.first, c.max} }
+func (c *config) pauses() pauses { return pauses{c.first, c.max, c.random} }
 
 func (c *config) queue() Queue {
 	if len(c.stores) == 0 {
