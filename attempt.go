@@ -28,6 +28,7 @@ type outcome struct {
 	answer     []byte // how the destination's answer began; not kept of a delivery
 	retryAfter time.Duration
 	cancelled  bool // by the drain: it counts for nothing
+	untried    bool // the lane was stopped before its turn came
 }
 
 // attempt tries once to deliver a message, with so many quick retries.

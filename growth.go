@@ -86,7 +86,11 @@ func (w *worker) pruneLanes() error {
 
 func (w *worker) pruneLane(ctx context.Context, name string) error {
 	for {
-		n, err := w.r.queue.Prune(ctx, name, w.r.config().keepDead, prunePage)
+		n := 0
+		err := within(ctx, storeTimeout, func(ctx context.Context) (err error) {
+			n, err = w.r.queue.Prune(ctx, name, w.r.config().keepDead, prunePage)
+			return err
+		})
 		if err != nil || n < prunePage {
 			return err
 		}

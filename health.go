@@ -45,7 +45,7 @@ func (h *health) ail() {
 
 // thrive notes that the destination has answered as a well one does.
 func (l *lane) thrive() {
-	if l.barrier {
+	if l.ailing {
 		return // it was asked before the failure that the lane waits for
 	}
 	if l.probing() {
@@ -62,11 +62,11 @@ func (l *lane) thrive() {
 }
 
 // next takes the message to attempt out of the buffer. That is the head, unless it alone
-// may be at fault: then one probe goes to the message behind it. A strict lane has none there.
+// may be at fault: then one probe goes to the message behind it, unless the lane is strict.
 func (l *lane) next() (m Claimed, behind bool) {
 	i := 0
 	if l.probing() {
-		if len(l.buffer) > 1 && l.buffer[0].Silent >= silentTooOften && !l.neighbour {
+		if len(l.buffer) > 1 && l.buffer[0].Silent >= silentTooOften && !l.neighbour && !l.set.strict {
 			i = 1
 		}
 		l.neighbour, l.silent = i == 1, l.buffer[0].Key
@@ -100,7 +100,12 @@ func (l *lane) onAttempted(a attempted) {
 		l.inFlight--
 		l.recall()
 	}
-	if !a.cancelled && a.token == l.token { // or it was given back with the lane, or is another's by now
+	switch {
+	case a.cancelled || a.token != l.token: // it was given back with the lane, or is another's by now
+	case a.untried:
+		l.unsettled = append(l.unsettled, Settlement{Key: a.msg.Key, Kind: SettleRelease})
+		l.barrier = true // it comes before what else is in hand
+	default:
 		s := l.rule(&a)
 		l.seen.note(&a.outcome, s.Kind)
 		l.log(a.outcome, s)
@@ -179,15 +184,16 @@ func (l *lane) retryAlone(a *attempted, s Settlement) Settlement {
 // hold pauses the lane with the message in its place. Of attempts that were in flight together,
 // the first to fail does so; the others only go back.
 func (l *lane) hold(a *attempted, s Settlement) Settlement {
-	if !l.barrier {
+	if !l.ailing {
 		l.ail()
 		l.unwell.Store(true)
 		l.pause = l.cfg.pauses().after(l.failures, a.retryAfter)
-		l.barrier = true
+		l.barrier, l.ailing = true, true
+		l.stops.Add(1)
 	}
 	if why := l.spent(a); why != "" {
 		s.Kind, s.Reason = SettleDead, why+s.Reason
-		l.burying = true
+		l.burying = l.pause > 0 // or another, which was in flight with it, has begun the pause
 		return s
 	}
 	s.Kind, s.Hold, s.After = SettleRetry, true, l.takePause()

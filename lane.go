@@ -37,7 +37,8 @@ type lane struct {
 	stats  *metrics.Lane // nil: nothing is counted
 	steer  atomic.Bool   // an operator may have given an order: ask the store before anything else
 
-	unwell atomic.Bool // for those outside of the goroutine
+	unwell atomic.Bool  // for those outside of the goroutine
+	stops  atomic.Int64 // how often what was not tried yet had to stay so: a pause, an order, a claim that was lost
 	seen   *laneSeen
 
 	token    string
@@ -55,12 +56,16 @@ type lane struct {
 	unsettled []Settlement
 	settleAt  time.Time // not before, when the store has failed
 	settleBy  time.Time // at the latest, if these are deliveries
+	unsure    bool      // whether it has done what it was told last: it may have, and the answer was lost
 	reserved  int64     // of the memory budget, for the claim under way
 	inLine    bool      // for that
 	largest   int64     // message met so far; 0: none
 	barrier   bool      // nothing is claimed or attempted until all is settled
+	ailing    bool      // and the pause that follows has been decided
 	troubles  int       // of the store, in a row
 
+	again              []Key // handed out while a settlement was under way
+	apart              bool  // no settlement has been under way together with the claim that is
 	relay              relay
 	inFlight           int // what is lined up not included
 	claiming, settling bool
@@ -121,7 +126,7 @@ func (l *lane) run() {
 		if l.w.leave(l) {
 			return
 		}
-		l.more, l.busy, l.yield = true, false, false
+		l.more, l.busy, l.yield, l.notUntil = true, false, false, time.Time{}
 	}
 }
 
@@ -166,11 +171,16 @@ func (l *lane) step() {
 
 // maySettle lets deliveries wait for company while more are under way.
 func (l *lane) maySettle(now time.Time) bool {
-	if len(l.unsettled) == 0 || l.settling || now.Before(l.settleAt) {
+	if !l.canSettle(now) {
 		return false
 	}
 	return l.inFlight+len(l.buffer) == 0 || len(l.unsettled) >= settleBatch || !now.Before(l.settleBy) || l.barrier ||
 		slices.ContainsFunc(l.unsettled, func(s Settlement) bool { return s.Kind != SettleDelivered })
+}
+
+// canSettle waits for a claim under way before it says anything twice: see settledBefore.
+func (l *lane) canSettle(now time.Time) bool {
+	return len(l.unsettled) > 0 && !l.settling && !now.Before(l.settleAt) && !(l.unsure && l.claiming)
 }
 
 func later(a, b time.Time) time.Time {
@@ -187,7 +197,7 @@ func (l *lane) mayAttempt(now time.Time) bool {
 
 // mayClaim also gets the memory for it. Who does not want any leaves the line for it.
 func (l *lane) mayClaim(now time.Time, n int) bool {
-	if l.barrier || l.yield || !l.more || n <= 0 || now.Before(l.notUntil) {
+	if l.barrier || l.yield || l.unsure || !l.more || n <= 0 || now.Before(l.notUntil) {
 		if l.inLine {
 			l.w.memory.quit(l)
 			l.inLine = false
@@ -269,10 +279,11 @@ func (l *lane) wake() {
 	}
 }
 
-// idle is a lane with nothing in hand and nothing known to come, or that should go to another.
+// idle is a lane with nothing in hand and nothing known to come, or that should go to another. Who has
+// it next knows nothing of its pace, so that is waited for.
 func (l *lane) idle() bool {
 	return l.inFlight == 0 && !l.claiming && !l.settling && len(l.unsettled) == 0 &&
-		(l.yield || len(l.buffer) == 0 && !l.more)
+		(l.yield || len(l.buffer) == 0 && !l.more) && !time.Now().Before(l.paced)
 }
 
 // quiet is how long nothing needs to be done unless something happens.
@@ -291,8 +302,8 @@ func (l *lane) quiet(idle bool) time.Duration {
 	}
 	sooner(!l.claiming && l.token != "", l.renew.Add(time.Millisecond))
 	sooner(!l.claiming && l.more && l.notUntil.After(now), l.notUntil)
-	sooner(l.inFlight < l.limit && len(l.buffer) > 0 && l.paced.After(now), l.paced)
-	sooner(!l.settling && len(l.unsettled) > 0, later(l.settleAt, l.settleBy))
+	sooner(l.inFlight < l.limit && l.paced.After(now), l.paced)
+	sooner(!l.settling && len(l.unsettled) > 0 && !(l.unsure && l.claiming), later(l.settleAt, l.settleBy))
 	return d
 }
 
@@ -300,7 +311,7 @@ func (l *lane) startAttempt(now time.Time) {
 	m, probe := l.next()
 	l.inFlight++
 	l.paced = now.Add(l.set.pace)
-	e := &errand{m, l.cfg, l.token, l.quick(), probe}
+	e := &errand{m, l.cfg, l.token, l.quick(), probe, l.stops.Load()}
 	if m.Lost >= lostTooOften {
 		e.quick = 0
 		l.suspect(m, "it is tried alone")
@@ -319,8 +330,13 @@ func (l *lane) perform(e *errand) *errand {
 		turns = allAttempts
 	}
 	o := outcome{msg: e.msg, cancelled: true}
-	if l.w.turns.Acquire(l.w.attempts, turns) == nil {
-		o = view{Repeater: l.w.r, cfg: e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
+	atOnce := l.w.turns.TryAcquire(turns)
+	if atOnce || l.w.turns.Acquire(l.w.attempts, turns) == nil {
+		if atOnce || l.standing(e) {
+			o = view{Repeater: l.w.r, cfg: e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
+		} else {
+			o = outcome{msg: e.msg, untried: true}
+		}
 		l.w.turns.Release(turns)
 	}
 	l.w.memory.give(int64(len(e.msg.Payload)))
@@ -329,8 +345,13 @@ func (l *lane) perform(e *errand) *errand {
 	return next
 }
 
+// standing tells, of an errand that had to wait for its turn, whether it is still to be done.
+func (l *lane) standing(e *errand) bool {
+	return l.stops.Load() == e.stops && int64(time.Since(started)) < l.relay.until.Load()
+}
+
 func (l *lane) startClaim(now time.Time, n int) {
-	l.claiming = true
+	l.claiming, l.apart = true, !l.settling
 	if n > 0 {
 		l.more = false
 	}
@@ -344,7 +365,7 @@ func (l *lane) startClaim(now time.Time, n int) {
 }
 
 func (l *lane) startSettle() {
-	l.settling = true
+	l.settling, l.apart, l.again = true, false, l.again[:0]
 	batch, token := l.unsettled, l.token
 	l.unsettled = nil
 	l.crew.do(func() {
@@ -371,7 +392,7 @@ func (l *lane) finish() {
 			break
 		}
 		now := time.Now()
-		if !l.settling && len(l.unsettled) > 0 && l.token != "" && !now.Before(l.settleAt) {
+		if l.token != "" && l.canSettle(now) {
 			l.startSettle()
 		}
 		if !l.claiming && l.token != "" && now.After(l.renew) {

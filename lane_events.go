@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,7 @@ func (l *lane) onClaimed(c claimed) {
 		l.takenOver()
 		return
 	case c.err != nil:
+		l.lift()
 		l.more = true
 		l.notUntil = time.Now().Add(l.storeFailed("claim", c.err))
 		l.renew = l.notUntil
@@ -31,7 +33,7 @@ func (l *lane) onClaimed(c claimed) {
 	l.storeWorks("claim")
 	l.token, l.expires, l.renew = c.Token, c.asked.Add(claimTTL), c.asked.Add(claimTTL/3)
 	l.relay.until.Store(int64(l.expires.Sub(started)))
-	if len(l.unsettled) == 0 && !l.settling {
+	if l.apart && len(l.unsettled) == 0 { // or it may not know what we have settled
 		l.learn(c.Failures, c.Refusals)
 	}
 	l.yield = l.yield || c.Yield
@@ -40,6 +42,7 @@ func (l *lane) onClaimed(c claimed) {
 		l.more, l.notUntil = true, time.Now().Add(c.Wait)
 	}
 	l.sized(c.Messages)
+	l.settledBefore(c.Messages)
 	l.buffer = append(l.buffer, c.Messages...)
 	l.bury(c.More)
 	if c.Paused {
@@ -65,10 +68,12 @@ func (l *lane) onSettled(s settledBatch) {
 		l.takenOver()
 		return
 	case s.err != nil:
-		l.unsettled = append(s.batch, l.unsettled...)
+		l.unsettled = append(without(s.batch, l.again), l.unsettled...)
+		l.unsure = len(l.unsettled) > 0
 		l.settleAt = time.Now().Add(l.storeFailed("settle", s.err))
 		return
 	}
+	l.unsure = false
 	l.storeWorks("settle")
 	if l.set.ordered {
 		l.wake() // for the next ones of their keys
@@ -76,11 +81,36 @@ func (l *lane) onSettled(s settledBatch) {
 	l.lift()
 }
 
+// settledBefore takes note that messages are handed out again. What was to be settled of them has been, though the
+// answer may be lost or still to come: said once more it would end the new claim while they are in hand. For the
+// same reason nothing is claimed while something is said once more.
+func (l *lane) settledBefore(messages []Claimed) {
+	if !l.settling && len(l.unsettled) == 0 {
+		return
+	}
+	keys := make([]Key, len(messages))
+	for i := range messages {
+		keys[i] = messages[i].Key
+	}
+	l.unsettled = without(l.unsettled, keys)
+	l.unsure = l.unsure && len(l.unsettled) > 0
+	if l.settling {
+		l.again = append(l.again, keys...)
+	}
+}
+
+// without leaves out what puts these messages back. What is delivered is not handed out again.
+func without(settlements []Settlement, keys []Key) []Settlement {
+	return slices.DeleteFunc(settlements, func(s Settlement) bool {
+		return s.Kind != SettleDelivered && slices.Contains(keys, s.Key)
+	})
+}
+
 // lift ends the barrier once the store knows all, and nothing claimed before it is
 // still to come.
 func (l *lane) lift() {
 	if l.barrier && l.inFlight == 0 && !l.claiming && !l.settling && len(l.unsettled) == 0 {
-		l.barrier, l.more, l.notUntil = false, true, time.Time{}
+		l.barrier, l.ailing, l.more, l.notUntil = false, false, true, time.Time{}
 	}
 }
 
@@ -117,6 +147,7 @@ func (l *lane) dropBuffer(keep int) {
 // obey lets the store say what an operator has ordered, before anything else is attempted.
 func (l *lane) obey() {
 	l.giveBack()
+	l.stops.Add(1)
 	l.barrier = true
 	l.notUntil = time.Time{}
 	l.lift()
@@ -128,8 +159,9 @@ func (l *lane) takenOver() {
 	l.cfg.log.Warn("lane was taken over: this process was too slow to renew its claim", "lane", l.name)
 	l.recall()
 	l.dropBuffer(0)
-	l.token, l.unsettled = "", nil
-	l.barrier, l.more, l.notUntil = false, true, time.Time{}
+	l.stops.Add(1)
+	l.token, l.unsettled, l.unsure = "", nil, false
+	l.barrier, l.ailing, l.more, l.notUntil = false, false, true, time.Time{}
 }
 
 // abandon ends a drain that the store does not let finish; what is not settled is
@@ -143,7 +175,7 @@ func (l *lane) abandon() {
 func (l *lane) release() {
 	l.dropBuffer(0)
 	l.w.memory.quit(l)
-	l.barrier = false
+	l.barrier, l.ailing = false, false
 	if l.token == "" {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -65,6 +66,7 @@ type config struct {
 	clock       func() time.Time
 	registerer  prometheus.Registerer // nil: nothing is counted
 	tracer      trace.Tracer          // nil: nothing is traced
+	random      func() float64        // from 0 to below 1
 	errs        []error
 
 	own          []*http.Transport // those that we made
@@ -241,7 +243,7 @@ func WithUnknownRouteAge(d time.Duration) Option {
 }
 
 func newConfig(opts []Option) *config {
-	c := &config{clock: time.Now}
+	c := &config{clock: time.Now, random: rand.Float64}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -336,7 +338,7 @@ func (c *config) checkMemory() {
 // maxMessage is how many bytes a stored message may have: a body, and what comes with it.
 func (c *config) maxMessage() int64 { return c.maxBody + 1<<20 }
 
-func (c *config) pauses() pauses { return pauses{c.first, c.max} }
+func (c *config) pauses() pauses { return pauses{c.first, c.max, c.random} }
 
 func (c *config) queue(stats *metrics.Set) Queue {
 	if len(c.stores) == 0 {

@@ -20,6 +20,7 @@ type errand struct {
 	token string // under which it was claimed
 	quick int    // retries
 	probe bool   // of the message behind a silent head
+	stops int64  // of the lane, by then
 }
 
 // lineUp puts the next message behind the one in flight, if nothing that may become of that one
@@ -30,7 +31,7 @@ func (l *lane) lineUp(now time.Time) {
 		return
 	}
 	m, _ := l.next()
-	l.relay.next.Store(&errand{msg: m, cfg: l.cfg, token: l.token, quick: l.quick()})
+	l.relay.next.Store(&errand{msg: m, cfg: l.cfg, token: l.token, quick: l.quick(), stops: l.stops.Load()})
 }
 
 // recall takes back what is lined up, unless it is under way.

@@ -13,6 +13,7 @@ import (
 // message's own.
 type pauses struct {
 	first, max time.Duration
+	random     func() float64
 }
 
 const jitter = 0.2
@@ -22,17 +23,17 @@ const jitter = 0.2
 // alone, so that a restart neither resets nor repeats anything.
 func (p pauses) after(failures int, retryAfter time.Duration) time.Duration {
 	b := backoff.ExponentialBackOff{
-		InitialInterval:     p.first,
-		RandomizationFactor: jitter,
-		Multiplier:          2,
-		MaxInterval:         p.max,
-		Clock:               backoff.SystemClock,
+		InitialInterval: p.first,
+		Multiplier:      2,
+		MaxInterval:     p.max,
+		Clock:           backoff.SystemClock,
 	}
 	b.Reset()
 	d := b.NextBackOff()
 	for n := 1; n < min(failures, 64); n++ { // 2^63 ns is all that fits
 		d = b.NextBackOff()
 	}
+	d += time.Duration(jitter * (2*p.random() - 1) * float64(d))
 	return min(max(d, retryAfter), p.max)
 }
 

@@ -161,10 +161,15 @@ func (w *worker) poll() {
 	}
 }
 
+// eachLane waits for no page longer than for any step of a store: one that never answers must not end the looking.
 func eachLane(ctx context.Context, q Queue, f func(LaneInfo)) error {
 	after := ""
 	for {
-		page, err := q.Lanes(ctx, after, lanesPerPage)
+		var page []LaneInfo
+		err := within(ctx, storeTimeout, func(ctx context.Context) (err error) {
+			page, err = q.Lanes(ctx, after, lanesPerPage)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -178,12 +183,21 @@ func eachLane(ctx context.Context, q Queue, f func(LaneInfo)) error {
 	}
 }
 
+// within gives a step of the store as long as it may take.
+func within(ctx context.Context, d time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return step(ctx)
+}
+
 // announce keeps a shared store informed of our routes.
 func (w *worker) announce(q SharedQueue) {
 	tick := time.NewTicker(announce)
 	defer tick.Stop()
 	for last := time.Now(); ; {
-		err := q.Announce(w.ctx, w.r.config().routeNames())
+		err := within(w.ctx, storeTimeout, func(ctx context.Context) error {
+			return q.Announce(ctx, w.r.config().routeNames())
+		})
 		if err == nil && time.Since(last) >= expireEvery {
 			last = time.Now()
 			err = w.expire(q)
@@ -199,7 +213,11 @@ func (w *worker) announce(q SharedQueue) {
 }
 
 func (w *worker) expire(q SharedQueue) error {
-	n, err := q.ExpireUnknown(w.ctx, w.r.config().orphanAge)
+	n := 0
+	err := within(w.ctx, expireEvery, func(ctx context.Context) (err error) {
+		n, err = q.ExpireUnknown(ctx, w.r.config().orphanAge)
+		return err
+	})
 	if n > 0 {
 		w.r.stats.Lane("").Die(metrics.DeadUnknown, n)
 		w.r.config().log.Warn("messages of routes that no process knows are now dead letters", "messages", n)
