@@ -40,12 +40,13 @@ type fileQueue struct {
 	names   []string // of lanes, sorted
 	lastID  uint32
 
-	committer committer
-	commitTx  func(*bbolt.Tx) error // tests let it fail
+	committer   committer
+	commitTx    func(*bbolt.Tx) error // tests let it fail
+	compactFrom int64                 // bytes of the file
 }
 
 func newFileQueue(path string, now func() time.Time, log *slog.Logger) *fileQueue {
-	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit}
+	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit, compactFrom: compactFrom}
 	q.clock.wall = now
 	q.room.q, q.room.floor = q, defaultDiskFloor
 	return q

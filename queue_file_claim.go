@@ -38,15 +38,17 @@ func (h *hand) fill(tx *bbolt.Tx, from start) error {
 			return err
 		}
 	}
-	return h.fillReady(tx)
+	return h.fillReady(tx, from.skip)
 }
 
-func (h *hand) fillReady(tx *bbolt.Tx) error {
+func (h *hand) fillReady(tx *bbolt.Tx, skip map[position]struct{}) error {
 	cur, prefix := tx.Bucket(bucketReady).Cursor(), laneKey(h.lane, 4)
 	for k, v := cur.Seek(seqKey(h.lane, h.next)); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
 		at := position{bucket: inReady, seq: binary.BigEndian.Uint64(k[4:])}
-		if ok, err := h.addCard(v, at); !ok || err != nil {
-			return err
+		if _, ok := skip[at]; !ok {
+			if ok, err := h.addCard(v, at); !ok || err != nil {
+				return err
+			}
 		}
 		h.next = at.seq + 1
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,6 +30,7 @@ func (q *fileQueue) open() error {
 		return nil
 	}
 	path := realPath(q.path)
+	create(path)
 	db, err := openBolt(path, os.O_CREATE)
 	if err != nil {
 		return err
@@ -49,6 +51,22 @@ func (q *fileQueue) open() error {
 // storePage is the page size of a new file. A commit writes page by page, and of larger ones fewer; a
 // page of 16 KiB also wastes less at its end with requests of a few KiB.
 const storePage = 16 << 10
+
+// create gives the file its name when it is whole and synced, if there is none yet: a power loss
+// while bbolt writes its first pages would leave what no later start can open. Where that
+// cannot be done so, bbolt does it in place.
+func create(path string) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	fresh := path + ".new"
+	_ = os.Remove(fresh) // of a start that was interrupted
+	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{PageSize: storePage, Timeout: time.Millisecond})
+	if err == nil && db.Close() == nil {
+		_ = os.Link(fresh, path) // never in the place of another's
+	}
+	_ = os.Remove(fresh)
+}
 
 // openBolt opens the file for us alone. flag is os.O_CREATE or 0.
 func openBolt(path string, flag int) (*bbolt.DB, error) {

@@ -80,7 +80,7 @@ func (l *fileLane) settle(q *fileQueue, token string, settlements []Settlement) 
 // outcome is what becomes of a message that was in hand.
 func (l *fileLane) outcome(q *fileQueue, e *fileEntry, s *Settlement) settled {
 	m := settled{from: e.at, card: e.card, kind: s.Kind, hold: s.Hold, refused: s.Refused}
-	if e.at.bucket == inDue {
+	if e.at.bucket == inDue || e.at.seq >= l.next {
 		if l.gone == nil {
 			l.gone = make(map[position]struct{})
 		}
@@ -159,8 +159,19 @@ func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
 	freed, err := t.freeOrder(s.lane, m.card.orderKey)
 	if freed != nil {
 		s.freed = append(s.freed, freed)
+		s.lane.free(freed.card.key)
 	}
 	return err
+}
+
+// free notes that a commit makes a message ready, which a hand may find before done tells.
+func (l *fileLane) free(k Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.freeing == nil {
+		l.freeing = make(map[Key]struct{})
+	}
+	l.freeing[k] = struct{}{}
 }
 
 // bury stores a dead letter, behind those that died before.
@@ -176,7 +187,12 @@ func (s *fileSettle) done() {
 	l := s.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.freed = append(l.freed, s.freed...)
+	for _, e := range s.freed {
+		if _, ok := l.freeing[e.card.key]; ok {
+			delete(l.freeing, e.card.key)
+			l.freed = append(l.freed, e)
+		}
+	}
 	for i := range s.moves {
 		delete(l.gone, s.moves[i].from)
 	}
