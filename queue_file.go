@@ -30,6 +30,7 @@ type fileQueue struct {
 	mu       sync.RWMutex
 	db       *bbolt.DB // nil until opened, and while the committer opens it again
 	trouble  error     // why it does
+	damage   error     // why it is used no more
 	opened   bool
 	closed   bool
 	running  []byte // the mark that is in the file while we have it open
@@ -73,10 +74,13 @@ func (q *fileQueue) Close() error {
 		return nil
 	}
 	q.closed = true
-	if q.db == nil {
+	switch {
+	case q.db == nil:
 		return nil
+	case q.damage != nil:
+		return q.db.Close()
 	}
-	if err := q.seal(); err != nil {
+	if err := guard(q.seal); err != nil {
 		q.log.Warn("store: not closed cleanly; the next start will take more care", "error", err)
 	}
 	return q.db.Close()
@@ -99,11 +103,13 @@ func (q *fileQueue) ready(ctx context.Context) error {
 		return err
 	}
 	q.mu.RLock()
-	opened, closed := q.opened, q.closed
+	opened, closed, damage := q.opened, q.closed, q.damage
 	q.mu.RUnlock()
 	switch {
 	case closed:
 		return fmt.Errorf("%s: %w", q.path, ErrClosed)
+	case damage != nil:
+		return damage
 	case opened:
 		return nil
 	}
@@ -112,15 +118,30 @@ func (q *fileQueue) ready(ctx context.Context) error {
 
 // view reads from the store, which is ready.
 func (q *fileQueue) view(read func(*bbolt.Tx) error) error {
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	switch {
-	case q.closed:
-		return fmt.Errorf("%s: %w", q.path, ErrClosed)
-	case q.db == nil:
-		return fmt.Errorf("store: %w", q.trouble)
+	var refused error // by what was read, which is no damage to the file
+	err := guard(func() error {
+		q.mu.RLock()
+		defer q.mu.RUnlock()
+		switch {
+		case q.closed:
+			refused = fmt.Errorf("%s: %w", q.path, ErrClosed)
+		case q.damage != nil:
+			refused = q.damage
+		case q.db == nil:
+			refused = fmt.Errorf("store: %w", q.trouble)
+		default:
+			touchMeta(q.db)
+			return q.db.View(func(tx *bbolt.Tx) error {
+				refused = read(tx)
+				return nil
+			})
+		}
+		return nil
+	})
+	if errors.Is(err, ErrCorrupt) {
+		q.condemn(err)
 	}
-	return q.db.View(read)
+	return errors.Join(refused, err)
 }
 
 // begin starts the committer's next transaction. Pages that no reader needs any more
@@ -133,9 +154,13 @@ func (q *fileQueue) begin() (*bbolt.Tx, error) {
 		q.mu.RLock()
 		defer q.mu.RUnlock()
 	}
-	if q.db == nil {
+	switch {
+	case q.damage != nil:
+		return nil, q.damage
+	case q.db == nil:
 		return nil, q.trouble
 	}
+	touchMeta(q.db)
 	return q.db.Begin(true)
 }
 

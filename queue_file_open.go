@@ -29,22 +29,35 @@ func (q *fileQueue) open() error {
 	case done:
 		return nil
 	}
+	if err := q.openFile(); err != nil {
+		if errors.Is(err, ErrCorrupt) {
+			q.condemn(err)
+		}
+		return err
+	}
+	q.committer.start(q)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.opened = true
+	return nil
+}
+
+func (q *fileQueue) openFile() error {
 	path := realPath(q.path)
 	create(path)
 	db, err := openBolt(path, os.O_CREATE)
 	if err != nil {
 		return err
 	}
-	if db, err = q.compact(db, path); err == nil {
-		err = q.load(db)
-	}
+	err = guard(func() error {
+		if db, err = q.compact(db, path); err != nil {
+			return err
+		}
+		return q.load(db)
+	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("open store %s: %w", q.path, err), db.Close())
 	}
-	q.committer.start(q)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.opened = true
 	return nil
 }
 
@@ -71,18 +84,20 @@ func create(path string) {
 // openBolt opens the file for us alone. flag is os.O_CREATE or 0.
 func openBolt(path string, flag int) (*bbolt.DB, error) {
 	var file *os.File
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	db, err := openTrusted(path, &bbolt.Options{
 		Timeout:         time.Millisecond, // say at once that it is locked
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        storePage,
 		NoFreelistSync:  true, // see fileQueue.commit
 		InitialMmapSize: initialMmap,
 		OpenFile: func(name string, flags int, mode os.FileMode) (_ *os.File, err error) {
-			file, err = os.OpenFile(name, flags&^os.O_CREATE|flag, mode) // #nosec G304 -- the store that the program named
+			if file, err = os.OpenFile(name, flags&^os.O_CREATE|flag, mode); err == nil { // #nosec G304 -- the store that the program named
+				err = checkFile(file)
+			}
 			return file, err
 		},
 	})
-	if errors.Is(err, berrors.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) || errors.Is(err, ErrLocked) {
 		return nil, fmt.Errorf("%s: %w: one file serves one process; use Redis to run several", path, ErrLocked)
 	}
 	if err != nil {
@@ -97,11 +112,22 @@ func openBolt(path string, flag int) (*bbolt.DB, error) {
 	return db, nil
 }
 
+// openTrusted lets bbolt open a file, whose pages have been checked.
+func openTrusted(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+	return db, guard(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
+}
+
 // load reads what the store needs in memory, and signs the file.
 func (q *fileQueue) load(db *bbolt.DB) error {
 	fresh := false
 	err := db.View(func(tx *bbolt.Tx) (err error) {
 		if fresh, err = checkVersion(tx); fresh || err != nil {
+			return err
+		}
+		if err := checkBuckets(tx); err != nil {
 			return err
 		}
 		record := readCommit(tx)
@@ -131,7 +157,7 @@ func (q *fileQueue) loadLanes(tx *bbolt.Tx, died bool) error {
 	q.names = nil
 	hands := tx.Bucket(bucketHand)
 	return tx.Bucket(bucketLanes).ForEach(func(name, v []byte) error {
-		rec, err := decodeLane(v)
+		rec, err := decodeLane(name, v)
 		if err != nil {
 			return fmt.Errorf("lane %q: %w", name, err)
 		}
@@ -228,6 +254,7 @@ func (q *fileQueue) reopen(cause error) (chunks int, err error) {
 // seal ends the file's use: it takes the mark away, and lists the free pages, so that the
 // next open need not look for them.
 func (q *fileQueue) seal() error {
+	touchMeta(q.db)
 	tx, err := q.db.Begin(true)
 	if err != nil {
 		return err

@@ -142,7 +142,8 @@ func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
 	}
 	switch m.kind {
 	case SettleRetry:
-		return t.put(m.to.name(), m.to.key(id), m.card.encode())
+		k := m.to.key(id)
+		return t.put(m.to.name(), k, m.card.encode(k))
 	case SettleDead:
 		rec.dead++
 		rec.known.dead++
@@ -177,7 +178,8 @@ func (l *fileLane) free(k Key) {
 // bury stores a dead letter, behind those that died before.
 func (t *fileTx) bury(rec *laneTx, c *card) error {
 	rec.seq++
-	if err := t.put(bucketDead, seqKey(rec.id, rec.seq), c.encode()); err != nil {
+	k := seqKey(rec.id, rec.seq)
+	if err := t.put(bucketDead, k, c.encode(k)); err != nil {
 		return err
 	}
 	return t.put(bucketGrave, graveKey(rec.id, c.key), binary.BigEndian.AppendUint64(nil, rec.seq))
