@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"os"
 )
 
 // Damage is what is wrong, and where.
@@ -50,6 +51,7 @@ type file struct {
 	// visit is called for each key and value, unless it is nil.
 	visit func(path []string, key, value []byte) error
 	path  []string
+	hole  bool // whole subtrees may be lost
 }
 
 // meta is what a meta page says.
@@ -79,10 +81,52 @@ func Salvage(r io.ReaderAt, size int64, visit func(path []string, key, value []b
 		return nil
 	}}
 	if err := f.open(); err != nil {
+		d, ok := err.(*Damage)
+		if !ok {
+			return err
+		}
+		lost(d)
+		f.pageSize = int64(os.Getpagesize())
+		f.pages, f.freelist, f.hole = uint64(size/f.pageSize), noFreelist, true // #nosec G115 -- never negative
+		f.seen = make([]uint64, f.pages/64+1)
+	} else if err := f.tree(f.root, nil, nil, 0); err != nil {
 		return err
 	}
-	return f.tree(f.root, nil, nil, 0)
+	if !f.hole {
+		return nil
+	}
+	return f.orphans()
 }
+
+// orphans reads the leaves that hang on no tree any more, and are not known to be free.
+func (f *file) orphans() error {
+	strict := f.found
+	f.found = func(d *Damage) error { return d } // such a page is whole, or was never one of ours
+	err := f.checkFreelist()
+	if err == nil && f.freelist != noFreelist {
+		f.free()
+	}
+	f.path = []string{Orphan}
+	for id := uint64(2); id < f.pages; id++ {
+		if id/64 >= uint64(len(f.seen)) || f.seen[id/64]&(1<<(id%64)) != 0 {
+			continue
+		}
+		p, err := f.take(id, 0)
+		if err != nil || p.flags != isLeaf || p.count == 0 || p.whole() != nil {
+			f.seen[id/64] &^= 1 << (id % 64)
+			continue
+		}
+		f.found = strict
+		if err := p.leaf(nil, nil, 0); err != nil {
+			return err
+		}
+		f.found = func(d *Damage) error { return d }
+	}
+	return nil
+}
+
+// Orphan is the path of what is found on a leaf whose tree is lost. It may be stale.
+const Orphan = ""
 
 // open finds the meta page that counts, as bbolt does: the latest that is whole.
 func (f *file) open() error {
@@ -176,6 +220,22 @@ func (f *file) take(id uint64, depth int) (*page, error) {
 	return p, nil
 }
 
+// free marks the free pages as read.
+func (f *file) free() {
+	p := &page{f: f, id: f.freelist, at: int64(f.freelist) * f.pageSize, size: f.pageSize} // #nosec G115 -- has been checked
+	p.b = make([]byte, f.pageSize)
+	if _, err := f.r.ReadAt(p.b, p.at); err != nil {
+		return
+	}
+	p.decode(p.b)
+	p.size *= int64(p.overflow + 1) // #nosec G115 -- 32 bits
+	list, err := p.freeList()
+	for ; err == nil && len(list) > 0; list = list[8:] {
+		id := binary.NativeEndian.Uint64(list)
+		f.seen[id/64] |= 1 << (id % 64)
+	}
+}
+
 // checkFreelist makes sure that no page that is used is also said to be free.
 func (f *file) checkFreelist() error {
 	if f.freelist == noFreelist {
@@ -188,15 +248,7 @@ func (f *file) checkFreelist() error {
 	if p.flags != isFreelist {
 		return &Damage{p.id, "is no list of free pages"}
 	}
-	n, from := int64(p.count), int64(headerSize)
-	if p.count == 0xFFFF {
-		b, err := p.bytes(from, 8)
-		if err != nil {
-			return err
-		}
-		n, from = int64(min(binary.NativeEndian.Uint64(b), 1<<40)), from+8 // #nosec G115 -- bounded
-	}
-	list, err := p.bytes(from, n*8)
+	list, err := p.freeList()
 	if err != nil {
 		return err
 	}

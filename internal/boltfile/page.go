@@ -43,11 +43,52 @@ func (p *page) bytes(off, n int64) ([]byte, error) {
 	return b, nil
 }
 
+// freeList returns the numbers of free pages on a page that lists them.
+func (p *page) freeList() ([]byte, error) {
+	n, from := int64(p.count), int64(headerSize)
+	if p.count == 0xFFFF {
+		b, err := p.bytes(from, 8)
+		if err != nil {
+			return nil, err
+		}
+		n, from = int64(min(binary.NativeEndian.Uint64(b), 1<<40)), from+8 // #nosec G115 -- bounded
+	}
+	return p.bytes(from, n*8)
+}
+
+// whole returns an error unless all entries can be read and are in order.
+func (p *page) whole() error {
+	return p.entries(nil, nil, func(int, element) error { return nil })
+}
+
+// recount finds a wrong count, as bbolt writes what the entries point to right behind the last of them.
+// Where it is too small, entries would be lost without a word.
+func (p *page) recount() *Damage {
+	at := int64(headerSize + 4) // of a leaf's first entry
+	if p.flags == isBranch {
+		at = headerSize
+	}
+	b, err := p.bytes(at, 4)
+	if err != nil {
+		b = make([]byte, 4)
+	}
+	n := binary.NativeEndian.Uint32(b) / elemSize
+	if n == uint32(p.count) {
+		return nil
+	}
+	d := p.damage("has %d entries, and room for %d", p.count, n)
+	if n > uint32(p.count) && int64(n) < p.size/elemSize && n < 1<<16 {
+		p.count = uint16(n) // #nosec G115 -- below 2^16
+	}
+	return d
+}
+
 // element is one entry of a branch or leaf.
 type element struct {
 	key   []byte
 	child uint64 // of a branch
 	flags uint32 // of a leaf
+	start int64  // where the key is
 	value int64  // where the value is
 	size  int64
 }
@@ -72,7 +113,7 @@ func (p *page) element(i int) (e element, err error) {
 	if e.key, err = p.bytes(at+pos, ksize); err != nil {
 		return e, err
 	}
-	e.value = at + pos + ksize
+	e.start, e.value = at+pos, at+pos+ksize
 	if p.flags == isLeaf && (e.flags > isBucket || e.value+e.size > p.size) {
 		return e, p.damage("its entry %d is damaged", i)
 	}
@@ -83,6 +124,7 @@ func (p *page) element(i int) (e element, err error) {
 func (f *file) tree(id uint64, min, max []byte, depth int) error {
 	p, err := f.take(id, depth)
 	if p == nil || err != nil {
+		f.hole = true
 		return err
 	}
 	switch {
@@ -91,14 +133,31 @@ func (f *file) tree(id uint64, min, max []byte, depth int) error {
 	case p.flags == isBranch && p.count > 0:
 		return p.branch(min, max, depth)
 	}
+	f.hole = true
 	return f.found(p.damage("is neither branch nor leaf"))
 }
 
 // entries calls each for the entries that can be read, in their order.
 func (p *page) entries(min, max []byte, each func(i int, e element) error) error {
+	if d := p.recount(); d != nil {
+		p.f.hole = true
+		if err := p.f.found(d); err != nil {
+			return err
+		}
+	}
+	end := headerSize + int64(p.count)*elemSize
 	for i := range int(p.count) {
 		e, err := p.element(i)
+		if err == nil && e.start != end {
+			p.f.hole = true
+			err = p.f.found(p.damage("its entry %d does not follow the one before", i))
+			if err != nil {
+				return err
+			}
+		}
+		end = e.value + e.size
 		if d, ok := err.(*Damage); ok {
+			p.f.hole = true
 			if err = p.f.found(d); err != nil {
 				return err
 			}
@@ -108,6 +167,7 @@ func (p *page) entries(min, max []byte, each func(i int, e element) error) error
 			return err
 		}
 		if c := bytes.Compare(e.key, min); c < 0 || c == 0 && i > 0 || max != nil && bytes.Compare(e.key, max) >= 0 {
+			p.f.hole = true
 			if err := p.f.found(p.damage("its entry %d is out of order", i)); err != nil {
 				return err
 			}
