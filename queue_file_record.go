@@ -35,10 +35,11 @@ var (
 		bucketDead, bucketGrave, bucketHand, bucketMarks, bucketExpiry, bucketBroken}
 )
 
+// Of cards and lanes no two versions are the same, so that a repair can tell them apart.
 const (
 	fileVersion = 1
 	cardVersion = 1
-	laneVersion = 1
+	laneVersion = 2
 	handVersion = 1
 )
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -98,7 +97,6 @@ func (p *pushedFile) repair(t *testing.T, dir string, content []byte) int {
 	if !bytes.Equal(content, read(t, damaged)) {
 		t.Error("the damaged file has been changed")
 	}
-	t.Logf("%+v", r)
 	seen, err := p.use(t, fresh)
 	if err != nil {
 		t.Errorf("the repaired file: %v", err)
@@ -123,7 +121,7 @@ func (p *pushedFile) repair(t *testing.T, dir string, content []byte) int {
 func TestRepairNoise(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	noise := bytes.Repeat([]byte(fmt.Sprint("noise")), 10_000)
+	noise := bytes.Repeat([]byte("noise"), 10_000)
 	r, err := repeater.RepairFile(t.Context(), write(t, filepath.Join(dir, "noise"), noise), filepath.Join(dir, "fresh"))
 	if err != nil || r.Waiting+r.Dead+len(r.Lost) != 0 || len(r.Damage) == 0 {
 		t.Errorf("%+v, %v", r, err)

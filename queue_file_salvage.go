@@ -3,6 +3,7 @@ package repeater
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -11,67 +12,48 @@ import (
 	"github.com/webhook-repeater/repeater/internal/boltfile"
 )
 
-// visit sorts what was found. Nothing is believed without its checksum.
+// visit sorts what was found. Nothing is believed without its checksum, which shows what it is as well:
+// a damaged pointer may have led into another bucket, or to a leaf that has none any more.
 func (r *repair) visit(path []string, k, v []byte) error {
-	if len(path) == 0 {
+	if len(path) > 1 && bytes.Equal(k, keyX) {
+		return r.payload([]byte(path[len(path)-1]), v)
+	}
+	if _, err := decodeLane(k, v); err == nil {
+		r.lane(k, v, stale(path))
 		return nil
 	}
-	switch bucket := []byte(path[0]); {
-	case path[0] == boltfile.Orphan && len(path) == 1:
-		return r.orphan(k, v)
-	case len(path) == 2 && bytes.Equal(k, keyX):
-		return r.payload([]byte(path[1]), v)
-	case bytes.Equal(bucket, bucketPayload):
-		return r.payload(k, v)
-	case slices.ContainsFunc([][]byte{bucketReady, bucketDue, bucketHeld, bucketDead}, func(b []byte) bool { return bytes.Equal(b, bucket) }):
-		r.card(bucket, k, v, false)
-	case bytes.Equal(bucket, bucketLanes):
-		r.lane(k, v)
-	case bytes.Equal(bucket, bucketMarks):
-		return r.mark(k, v)
-	case bytes.Equal(bucket, bucketMeta) && bytes.Equal(k, keyCommit) && len(v) == 28:
+	if c, err := decodeCard(k, v); err == nil {
+		r.card(c, k, stale(path))
+		return nil
+	}
+	switch n := len(v) - 4; {
+	case n == 24 && bytes.Equal(k, keyCommit) && checksum(v[:n], k) == binary.LittleEndian.Uint32(v[n:]):
 		return r.put(bucketMeta, k, v)
-	case bytes.Equal(bucket, bucketBroken):
+	case len(k) == sha256.Size && n > 8 && checksum(v[:n], k) == binary.LittleEndian.Uint32(v[n:]):
+		return r.mark(k, v)
+	case len(path) > 0 && path[0] == string(bucketBroken):
 		return r.put(bucketBroken, k, v)
 	}
-	return nil
+	return r.payload(k, v)
 }
 
-// orphan finds out what something is that has lost its bucket.
-func (r *repair) orphan(k, v []byte) error {
-	if _, err := decodeLane(k, v); err == nil {
-		if !slices.Contains(slices.Collect(maps.Values(r.names)), string(k)) {
-			r.lane(k, v)
-		}
-		return nil
-	}
-	c, err := decodeCard(k, v)
-	switch {
-	case err != nil:
-		return r.payload(k, v)
-	case len(k) == 12 && c.died.IsZero():
-		r.card(bucketReady, k, v, true)
-	case len(k) == 12:
-		r.card(bucketDead, k, v, true)
-	case len(k) == 20:
-		r.card(bucketDue, k, v, true)
-	case len(k) == 28:
-		r.card(bucketHeld, k, v, true)
-	}
-	return nil
-}
+// stale says whether what is found there may be long gone.
+func stale(path []string) bool { return len(path) > 0 && path[0] == boltfile.Orphan }
 
 // card keeps a message's card in mind; of several the one that is certain, or that tells of more attempts.
-func (r *repair) card(bucket, k, v []byte, stale bool) {
-	c, err := decodeCard(k, v)
-	if err != nil || len(k) < 12 {
+func (r *repair) card(c card, k []byte, stale bool) {
+	bucket := map[int][]byte{12: bucketReady, 20: bucketDue, 28: bucketHeld}[len(k)]
+	if bucket == nil {
 		return
+	}
+	if !c.died.IsZero() {
+		bucket = bucketDead
 	}
 	old, ok := r.cards[c.key]
 	if ok && (!old.stale || stale && old.attempts >= c.attempts) {
 		return
 	}
-	r.cards[c.key] = repaired{c, binary.BigEndian.Uint32(k), bytes.Clone(bucket), bytes.Clone(k), stale}
+	r.cards[c.key] = repaired{c, binary.BigEndian.Uint32(k), bucket, bytes.Clone(k), stale}
 }
 
 // payload saves a payload, small or large, if it is whole.
@@ -101,18 +83,16 @@ func (r *repair) payload(k, v []byte) error {
 	return r.put(bucketPayload, k, v[n:n+4])
 }
 
-func (r *repair) lane(name, v []byte) {
-	if rec, err := decodeLane(name, v); err == nil {
-		rec.laneCounts = laneCounts{}
-		r.lanes[rec.id], r.names[rec.id] = &rec, string(name)
+func (r *repair) lane(name, v []byte, stale bool) {
+	rec, err := decodeLane(name, v)
+	if old := r.lanes[rec.id]; err != nil || old != nil && (stale || old.seq > rec.seq) {
+		return
 	}
+	rec.laneCounts = laneCounts{}
+	r.lanes[rec.id], r.names[rec.id] = &rec, string(name)
 }
 
 func (r *repair) mark(k, v []byte) error {
-	n := len(v) - 4
-	if n <= 8 || checksum(v[:n], k) != binary.LittleEndian.Uint32(v[n:]) {
-		return nil
-	}
 	if err := r.put(bucketMarks, k, v); err != nil {
 		return err
 	}
