@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 var (
-	damageFlips = flag.Int("damage.flips", 300, "bits to be flipped, one a file, by TestFlippedBits")
+	damageFlips = flag.Int("damage.flips", 200, "bits to be flipped, one a file, by TestFlippedBits")
 	damageSeed  = flag.Uint64("damage.seed", 0, "play this one seed of the tests of damage alone")
 )
 
@@ -26,13 +27,13 @@ type pushedFile struct {
 	left     []byte // left by a process that has died, likewise
 	payloads map[repeater.Key][]byte
 	lanes    []string
-	dead     map[repeater.Key]bool
+	gone     map[repeater.Key][]byte // delivered; again after a commit whose meta page is damaged
 }
 
 func newPushedFile(t *testing.T) *pushedFile {
 	t.Helper()
 	f := startFile(t, repeater.FileSetup{})
-	p := &pushedFile{payloads: make(map[repeater.Key][]byte), lanes: []string{"a", "b", "c"}, dead: make(map[repeater.Key]bool)}
+	p := &pushedFile{payloads: make(map[repeater.Key][]byte), lanes: []string{"a", "b", "c"}, gone: make(map[repeater.Key][]byte)}
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := range 60 {
 		b := repeater.Batch{ID: fmt.Sprintf("%06d", i), Route: "route", Received: time.Now()}
@@ -56,11 +57,9 @@ func newPushedFile(t *testing.T) *pushedFile {
 		var s []repeater.Settlement
 		for i, m := range c.Messages {
 			one := repeater.Settlement{Key: m.Key, Kind: repeater.SettleKind(i % 4), Reason: "why", Attempt: repeater.Attempt{At: time.Now(), Status: 500}}
-			switch one.Kind {
-			case repeater.SettleDelivered:
+			if one.Kind == repeater.SettleDelivered {
+				p.gone[m.Key] = m.Payload
 				delete(p.payloads, m.Key)
-			case repeater.SettleDead:
-				p.dead[m.Key] = true
 			}
 			s = append(s, one)
 		}
@@ -74,8 +73,13 @@ func newPushedFile(t *testing.T) *pushedFile {
 	return p
 }
 
+// filePage is the size of the pages of a file store.
+const filePage = 16 << 10
+
 // padded is a file of whole pages, and one more.
-func padded(b []byte) []byte { return append(bytes.Clone(b), make([]byte, 8192-len(b)%4096)...) }
+func padded(b []byte) []byte {
+	return append(bytes.Clone(b), make([]byte, 2*filePage-len(b)%filePage)...)
+}
 
 // use does with a file whatever can be done, and compares what it gives with what was pushed. It returns
 // the first error of the file, and the messages that were seen: whole, or not.
@@ -87,7 +91,14 @@ func (p *pushedFile) use(t *testing.T, path string) (whole map[repeater.Key]bool
 		return nil, err
 	}
 	whole = make(map[repeater.Key]bool)
-	for _, lane := range p.lanes {
+	lanes := slices.Clone(p.lanes)
+	infos, err := q.Lanes(t.Context(), "", 10)
+	for _, info := range infos {
+		if !slices.Contains(lanes, info.Name) {
+			lanes = append(lanes, info.Name) // whose name is damaged
+		}
+	}
+	for _, lane := range lanes {
 		if e := p.useDead(t, q, lane, whole); err == nil {
 			err = e
 		}
@@ -101,9 +112,6 @@ func (p *pushedFile) use(t *testing.T, path string) (whole map[repeater.Key]bool
 				err = e
 			}
 		}
-	}
-	if _, e := q.Lanes(t.Context(), "", 10); err == nil {
-		err = e
 	}
 	return whole, err
 }
@@ -157,7 +165,12 @@ func (p *pushedFile) useLane(t *testing.T, q *repeater.FileQueue, lane string, w
 func (p *pushedFile) same(t *testing.T, k repeater.Key, payload []byte, err error, whole map[repeater.Key]bool) {
 	t.Helper()
 	pushed, ok := p.payloads[k]
+	again, gone := p.gone[k]
 	switch {
+	case gone:
+		if err == nil && !bytes.Equal(payload, again) {
+			t.Errorf("message %v is not what was delivered", k)
+		}
 	case k.ID == "1" || k.ID == "000030x":
 	case !ok:
 		t.Errorf("message %v was never pushed, or delivered before", k)
@@ -186,8 +199,8 @@ func TestCutOffFile(t *testing.T) {
 	t.Parallel()
 	p, path := newPushedFile(t), filepath.Join(memoryDir(t), "cut.db")
 	for _, content := range [][]byte{p.content, p.left} {
-		for size := 1; size < len(content)-4096; size += 4096 {
-			odd := size + []int{0, 511, 4000}[size/4096%3]
+		for size := 1; size < len(content)-filePage; size += filePage {
+			odd := size + []int{0, 511, 16000}[size/filePage%3]
 			for _, size := range []int{size - 1, odd} {
 				_, err := p.use(t, write(t, path, content[:size]))
 				if size > 0 && !errors.Is(err, repeater.ErrCorrupt) {
@@ -238,7 +251,7 @@ func TestFlippedBits(t *testing.T) {
 	newPushedFile(t).damage(t, *damageFlips, func(random *rand.Rand, b []byte) string {
 		at := random.IntN(len(b))
 		if random.IntN(2) == 0 { // where the pages describe themselves
-			at = at/4096*4096 + random.IntN(64)
+			at = at/filePage*filePage + random.IntN(64)
 		}
 		bit := byte(1) << random.IntN(8)
 		b[at] ^= bit
@@ -249,8 +262,8 @@ func TestFlippedBits(t *testing.T) {
 func TestWrongPages(t *testing.T) {
 	t.Parallel()
 	newPushedFile(t).damage(t, *damageFlips/3, func(random *rand.Rand, b []byte) string {
-		one, two := random.IntN(len(b)/4096), random.IntN(len(b)/4096)
-		p, q := b[one*4096:][:4096], b[two*4096:][:4096]
+		one, two := random.IntN(len(b)/filePage), random.IntN(len(b)/filePage)
+		p, q := b[one*filePage:][:filePage], b[two*filePage:][:filePage]
 		switch random.IntN(4) {
 		case 0:
 			clear(p)

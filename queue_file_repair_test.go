@@ -51,8 +51,8 @@ func TestRepairDamagedPages(t *testing.T) {
 			content = p.left
 		}
 		content = padded(content)
-		n := random.IntN(len(content) / 4096)
-		page := content[n*4096:][:4096]
+		n := random.IntN(len(content) / filePage)
+		page := content[n*filePage:][:filePage]
 		was := bytes.Clone(page)
 		if random.IntN(2) == 0 {
 			clear(page)
@@ -61,7 +61,7 @@ func TestRepairDamagedPages(t *testing.T) {
 		}
 		lost := p.repair(t, dir, content)
 		isLeaf := binary.NativeEndian.Uint64(was) == uint64(n) && was[8] == 2 // #nosec G115 -- small
-		most := 60
+		most := 180
 		if n > 1 && binary.NativeEndian.Uint64(was) == uint64(n) && !isLeaf { // #nosec G115 -- small
 			most = 0
 		}
@@ -106,8 +106,8 @@ func (p *pushedFile) repair(t *testing.T, dir string, content []byte) int {
 			t.Errorf("message %v of the repaired file is damaged", k)
 		}
 	}
-	if r.Waiting+r.Dead != len(seen) {
-		t.Errorf("saved %d and %d, and found %d", r.Waiting, r.Dead, len(seen))
+	if n := r.Waiting + r.Dead; n < len(seen) || n > len(seen)+len(p.gone) {
+		t.Errorf("saved %d, and found %d", n, len(seen))
 	}
 	for _, k := range r.Lost {
 		if seen[k] {
