@@ -30,6 +30,7 @@ type fileQueue struct {
 	mu       sync.RWMutex
 	db       *bbolt.DB // nil until opened, and while the committer opens it again
 	trouble  error     // why it does
+	damage   error     // why it is used no more
 	opened   bool
 	closed   bool
 	running  []byte // the mark that is in the file while we have it open
@@ -40,14 +41,14 @@ type fileQueue struct {
 	names   []string // of lanes, sorted
 	lastID  uint32
 
-	committer committer
-	commitTx  func(*bbolt.Tx) error // tests let it fail
-
-	committed func(took time.Duration, operations int) // nil: nobody wants to know
+	committer   committer
+	commitTx    func(*bbolt.Tx) error                    // tests let it fail
+	compactFrom int64                                    // bytes of the file
+	committed   func(took time.Duration, operations int) // nil: nobody wants to know
 }
 
 func newFileQueue(path string, now func() time.Time, log *slog.Logger) *fileQueue {
-	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit}
+	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit, compactFrom: compactFrom}
 	q.clock.wall = now
 	q.room.q, q.room.floor = q, defaultDiskFloor
 	return q
@@ -74,10 +75,13 @@ func (q *fileQueue) Close() error {
 		return nil
 	}
 	q.closed = true
-	if q.db == nil {
+	switch {
+	case q.db == nil:
 		return nil
+	case q.damage != nil:
+		return q.db.Close()
 	}
-	if err := q.seal(); err != nil {
+	if err := guard(q.seal); err != nil {
 		q.log.Warn("store: not closed cleanly; the next start will take more care", "error", err)
 	}
 	return q.db.Close()
@@ -100,11 +104,13 @@ func (q *fileQueue) ready(ctx context.Context) error {
 		return err
 	}
 	q.mu.RLock()
-	opened, closed := q.opened, q.closed
+	opened, closed, damage := q.opened, q.closed, q.damage
 	q.mu.RUnlock()
 	switch {
 	case closed:
 		return fmt.Errorf("%s: %w", q.path, ErrClosed)
+	case damage != nil:
+		return damage
 	case opened:
 		return nil
 	}
@@ -113,15 +119,30 @@ func (q *fileQueue) ready(ctx context.Context) error {
 
 // view reads from the store, which is ready.
 func (q *fileQueue) view(read func(*bbolt.Tx) error) error {
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	switch {
-	case q.closed:
-		return fmt.Errorf("%s: %w", q.path, ErrClosed)
-	case q.db == nil:
-		return fmt.Errorf("store: %w", q.trouble)
+	var refused error // by what was read, which is no damage to the file
+	err := guard(func() error {
+		q.mu.RLock()
+		defer q.mu.RUnlock()
+		switch {
+		case q.closed:
+			refused = fmt.Errorf("%s: %w", q.path, ErrClosed)
+		case q.damage != nil:
+			refused = q.damage
+		case q.db == nil:
+			refused = fmt.Errorf("store: %w", q.trouble)
+		default:
+			touchMeta(q.db)
+			return q.db.View(func(tx *bbolt.Tx) error {
+				refused = read(tx)
+				return nil
+			})
+		}
+		return nil
+	})
+	if errors.Is(err, ErrCorrupt) {
+		q.condemn(err)
 	}
-	return q.db.View(read)
+	return errors.Join(refused, err)
 }
 
 // begin starts the committer's next transaction. Pages that no reader needs any more
@@ -134,9 +155,13 @@ func (q *fileQueue) begin() (*bbolt.Tx, error) {
 		q.mu.RLock()
 		defer q.mu.RUnlock()
 	}
-	if q.db == nil {
+	switch {
+	case q.damage != nil:
+		return nil, q.damage
+	case q.db == nil:
 		return nil, q.trouble
 	}
+	touchMeta(q.db)
 	return q.db.Begin(true)
 }
 

@@ -2,7 +2,6 @@ package repeater
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"time"
 
 	"github.com/webhook-repeater/repeater/internal/bin"
@@ -48,7 +47,8 @@ func (c *card) record(a Attempt) {
 	c.history = append(h, a)
 }
 
-func (c *card) encode() []byte {
+// encode returns what is stored under a key.
+func (c *card) encode(key []byte) []byte {
 	b := make([]byte, 5, 96+len(c.key.ID)+len(c.route)+len(c.orderKey)+len(c.reason)+len(c.answer))
 	b[0] = cardVersion
 	b = bin.AppendString(b, c.key.ID)
@@ -72,12 +72,12 @@ func (c *card) encode() []byte {
 		b = bin.AppendString(b, a.Error)
 		b = bin.AppendUint(b, flag(a.Silent))
 	}
-	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	binary.LittleEndian.PutUint32(b[1:], checksum(b[5:], key))
 	return b
 }
 
-func decodeCard(b []byte) (card, error) {
-	if len(b) < 5 || b[0] != cardVersion || crc32.Checksum(b[5:], castagnoli) != binary.LittleEndian.Uint32(b[1:]) {
+func decodeCard(key, b []byte) (card, error) {
+	if len(b) < 5 || b[0] != cardVersion || checksum(b[5:], key) != binary.LittleEndian.Uint32(b[1:]) {
 		return card{}, ErrCorrupt
 	}
 	r := bin.NewReader(b[5:])

@@ -38,15 +38,17 @@ func (h *hand) fill(tx *bbolt.Tx, from start) error {
 			return err
 		}
 	}
-	return h.fillReady(tx)
+	return h.fillReady(tx, from.skip)
 }
 
-func (h *hand) fillReady(tx *bbolt.Tx) error {
+func (h *hand) fillReady(tx *bbolt.Tx, skip map[position]struct{}) error {
 	cur, prefix := tx.Bucket(bucketReady).Cursor(), laneKey(h.lane, 4)
 	for k, v := cur.Seek(seqKey(h.lane, h.next)); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
 		at := position{bucket: inReady, seq: binary.BigEndian.Uint64(k[4:])}
-		if ok, err := h.addCard(v, at); !ok || err != nil {
-			return err
+		if _, ok := skip[at]; !ok {
+			if ok, err := h.addCard(k, v, at); !ok || err != nil {
+				return err
+			}
 		}
 		h.next = at.seq + 1
 	}
@@ -65,7 +67,7 @@ func (h *hand) fillDue(tx *bbolt.Tx, skip map[position]struct{}) (bool, error) {
 			h.wait = at.due.since(h.now)
 			return true, nil
 		}
-		if ok, err := h.addCard(v, at); !ok || err != nil {
+		if ok, err := h.addCard(k, v, at); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -73,11 +75,11 @@ func (h *hand) fillDue(tx *bbolt.Tx, skip map[position]struct{}) (bool, error) {
 }
 
 // addCard adds the message of a stored card; false means that the hand is full.
-func (h *hand) addCard(v []byte, at position) (bool, error) {
+func (h *hand) addCard(k, v []byte, at position) (bool, error) {
 	if h.full(0) {
 		return false, nil
 	}
-	c, err := decodeCard(v)
+	c, err := decodeCard(k, v)
 	if err != nil {
 		h.broken = append(h.broken, at)
 		return true, nil
@@ -92,6 +94,9 @@ func (h *hand) add(e *fileEntry) (bool, error) {
 	payload, err := readPayload(h.tx, h.lane, e.card.key)
 	if errors.Is(err, ErrNotFound) {
 		err = ErrCorrupt // a card without its payload
+	}
+	if err == nil && len(payload) != e.card.size {
+		payload, err = nil, ErrCorrupt
 	}
 	c := &e.card
 	h.out = append(h.out, Claimed{

@@ -81,6 +81,7 @@ type committer struct {
 	ops      []*queuedOp
 	busy     bool  // operations have been taken and are not yet committed
 	broken   error // why only facts are taken: the file is being opened again
+	ruined   bool  // nothing is taken any more
 	stopping bool
 	awaited  int // of ops: somebody waits
 	company  int // so many of which are worth waiting for
@@ -170,7 +171,7 @@ func (c *committer) add(op fileOp, awaited bool) (*queuedOp, error) {
 	switch {
 	case c.stopping:
 		return nil, fmt.Errorf("store: %w", ErrClosed)
-	case c.broken != nil && op.rank() != rankFact:
+	case c.broken != nil && (c.ruined || op.rank() != rankFact):
 		return nil, fmt.Errorf("store: %w", c.broken)
 	}
 	c.ops = append(c.ops, qo)

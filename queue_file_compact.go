@@ -29,7 +29,7 @@ func (q *fileQueue) compact(db *bbolt.DB, path string) (*bbolt.DB, error) {
 	// We have the file to ourselves: what an interrupted compaction has left is nobody's.
 	_ = os.Remove(compactPath(path))
 	size, used := pagesOf(db)
-	if size < compactFrom || used > size/compactFree || used > compactMost || runtime.GOOS == "windows" {
+	if size < q.compactFrom || used > size/compactFree || used > compactMost || runtime.GOOS == "windows" {
 		return db, nil
 	}
 	if free := diskFree(filepath.Dir(path)); free >= 0 && free < used+max(0, q.room.floor) {

@@ -49,7 +49,7 @@ func listDead(tx *bbolt.Tx, lane uint32, cursor string, max int) (letters []Dead
 		if len(letters) == max {
 			return letters, next, nil
 		}
-		c, err := decodeCard(v)
+		c, err := decodeCard(k, v)
 		if err != nil {
 			continue
 		}
@@ -111,7 +111,11 @@ func (x *fileExhume) apply(t *fileTx) error {
 		if len(seq) != 8 {
 			continue
 		}
-		c, err := t.exhume(x.lane, seqKey(x.lane.id, binary.BigEndian.Uint64(seq)))
+		at := seqKey(x.lane.id, binary.BigEndian.Uint64(seq))
+		if c, err := decodeCard(at, t.bucket(bucketDead).Get(at)); err == nil && c.key != key {
+			continue // of another
+		}
+		c, err := t.exhume(x.lane, at)
 		if err != nil {
 			return err
 		}
@@ -138,7 +142,7 @@ func (t *fileTx) exhume(l *fileLane, at []byte) (*card, error) {
 		return nil, err
 	}
 	t.lane(l).dead--
-	c, err := decodeCard(v)
+	c, err := decodeCard(at, v)
 	if err != nil {
 		return nil, t.setAside(l, binary.BigEndian.Uint64(at[4:]), v)
 	}
@@ -175,7 +179,7 @@ func (p *filePrune) apply(t *fileTx) error {
 		if !bytes.HasPrefix(k, prefix) {
 			return nil
 		}
-		if c, err := decodeCard(v); err == nil && c.since >= p.before {
+		if c, err := decodeCard(k, v); err == nil && c.since >= p.before {
 			return nil
 		}
 		c, err := t.exhume(p.lane, bytes.Clone(k))

@@ -32,3 +32,8 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
+
+// lockFile locks a file as bbolt does, who may do it once more. The lock ends with the last descriptor.
+func lockFile(f *os.File) error {
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // #nosec G115 -- a descriptor
+}

@@ -133,7 +133,8 @@ func (s *fileSearch) dead() (w WaitingMessage, ok bool, err error) {
 		if len(seq) != 8 {
 			return nil
 		}
-		c, err := decodeCard(tx.Bucket(bucketDead).Get(seqKey(s.lane.id, binary.BigEndian.Uint64(seq))))
+		at := seqKey(s.lane.id, binary.BigEndian.Uint64(seq))
+		c, err := decodeCard(at, tx.Bucket(bucketDead).Get(at))
 		if err != nil {
 			return fmt.Errorf("dead letter %v: %w", s.key, err)
 		}
@@ -160,7 +161,7 @@ func (s *fileSearch) stretch(ctx context.Context, stretch fileStretch) (w Waitin
 			s.ahead++
 			return true
 		}
-		if c, err := decodeCard(v); err == nil {
+		if c, err := decodeCard(k, v); err == nil {
 			hit = &c
 			w = s.told(hit, place)
 			if w.Ahead = s.ahead; place == PlaceDue {
@@ -188,8 +189,8 @@ func (s *fileSearch) head(ctx context.Context, orderKey string) (head Key, err e
 		}
 	}
 	for _, bucket := range [][]byte{bucketDue, bucketReady} {
-		err := s.q.scan(ctx, bucket, laneKey(s.lane.id, 4), laneKey(s.lane.id+1, 4), func(_, v []byte) bool {
-			if c, err := decodeCard(v); err == nil && c.orderKey == orderKey {
+		err := s.q.scan(ctx, bucket, laneKey(s.lane.id, 4), laneKey(s.lane.id+1, 4), func(k, v []byte) bool {
+			if c, err := decodeCard(k, v); err == nil && c.orderKey == orderKey {
 				head = c.key
 			}
 			return head.ID == ""

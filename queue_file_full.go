@@ -1,6 +1,7 @@
 package repeater
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,8 @@ const (
 )
 
 func chunkName(i int) []byte { return fmt.Appendf(nil, "reserve.%02d", i) }
+
+func isChunk(name []byte) bool { return bytes.HasPrefix(name, []byte("reserve.")) }
 
 func countChunks(tx *bbolt.Tx) int {
 	n := 0

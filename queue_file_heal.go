@@ -1,6 +1,7 @@
 package repeater
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,6 +41,10 @@ func (c *committer) visible(t *fileTx) bool {
 // only with two further transactions, which write both meta pages. Until
 // then nothing is acknowledged; wishes fail, facts wait.
 func (c *committer) heal(t *fileTx, ops []*queuedOp, cause error) {
+	if errors.Is(cause, ErrCorrupt) {
+		c.giveUp(ops, cause)
+		return
+	}
 	c.q.log.Error("store: a commit has failed; opening the file again", "error", cause)
 	c.breakOff(cause)
 	var facts []*queuedOp
@@ -59,7 +64,12 @@ func (c *committer) heal(t *fileTx, ops []*queuedOp, cause error) {
 			return
 		}
 		c.pause = min(max(2*c.pause, retryCommit), maxReopen)
-		if err = c.reopen(err); err != nil {
+		err = guard(func() error { return c.reopen(err) })
+		if errors.Is(err, ErrCorrupt) {
+			c.giveUp(facts, err)
+			return
+		}
+		if err != nil {
 			c.breakOff(err)
 		}
 	}

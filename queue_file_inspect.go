@@ -204,7 +204,7 @@ func (p *filePage) fillFrom(tx *bbolt.Tx) {
 		from = append(bytes.Clone(p.cursor.after), 0)
 	}
 	for k, v := cur.Seek(from); k != nil && bytes.Compare(k, to) < 0; k, v = cur.Next() {
-		c, err := decodeCard(v)
+		c, err := decodeCard(k, v)
 		if err != nil || p.inHand[c.key] {
 			continue
 		}
@@ -249,21 +249,22 @@ const oldestDue = 1000
 // oldestCard returns nil where nothing waits, or what does cannot be read. What is held back is younger
 // than what it waits for.
 func oldestCard(tx *bbolt.Tx, l *fileLane) *card {
-	prefix, first, value := laneKey(l.id, 4), ^uint64(0), []byte(nil)
+	prefix, first := laneKey(l.id, 4), ^uint64(0)
+	var key, value []byte
 	cur := tx.Bucket(bucketDue).Cursor()
 	n := 0
 	for k, v := cur.Seek(prefix); bytes.HasPrefix(k, prefix) && n < oldestDue; k, v = cur.Next() {
 		if seq := binary.BigEndian.Uint64(k[12:]); seq < first {
-			first, value = seq, v
+			first, key, value = seq, k, v
 		}
 		n++
 	}
 	if k, v := tx.Bucket(bucketReady).Cursor().Seek(prefix); bytes.HasPrefix(k, prefix) {
 		if seq := binary.BigEndian.Uint64(k[4:]); seq < first {
-			value = v
+			key, value = k, v
 		}
 	}
-	c, err := decodeCard(value)
+	c, err := decodeCard(key, value)
 	if err != nil {
 		return nil
 	}

@@ -36,9 +36,10 @@ type fileLane struct {
 
 	next     uint64                // all ready messages before are in hand, returned, freed, or settled
 	claimed  map[Key]*fileEntry    // in hand
-	returned []*fileEntry          // ready, before next, by seq
+	returned []*fileEntry          // ready, mostly before next, by seq
+	freeing  map[Key]struct{}      // being made ready by a commit, and not yet found
 	freed    []*fileEntry          // made ready by a commit, perhaps before next
-	gone     map[position]struct{} // settled, but still to be found in bucket due
+	gone     map[position]struct{} // settled, but perhaps still to be found in the file
 	lost     map[uint64]int        // by seq: claims in a row that nobody ended
 }
 
@@ -119,7 +120,7 @@ func (q *fileQueue) Claim(ctx context.Context, c ClaimRequest) (Claim, error) {
 type start struct {
 	returned []*fileEntry
 	next     uint64
-	skip     map[position]struct{} // in bucket due, but in hand or settled
+	skip     map[position]struct{} // still in the file, but in hand, returned or settled
 	age      moment                // the lane's own time
 }
 
@@ -146,14 +147,24 @@ func (l *fileLane) take(q *fileQueue, c ClaimRequest, at moment) (Claim, start, 
 	l.absorbFreed()
 	from := start{slices.Clone(l.returned), l.next, maps.Clone(l.gone), l.state.ownTime(at)}
 	for _, e := range l.claimed {
-		if e.at.bucket == inDue {
-			if from.skip == nil {
-				from.skip = make(map[position]struct{})
-			}
-			from.skip[e.at] = struct{}{}
-		}
+		from.pass(e)
+	}
+	for _, e := range l.returned {
+		from.pass(e)
 	}
 	return claim, from, nil
+}
+
+// pass keeps a hand from finding in the file what is known already. A ready message can
+// lie from next on if it was due before.
+func (s *start) pass(e *fileEntry) {
+	if e.at.bucket == inReady && e.at.seq < s.next {
+		return
+	}
+	if s.skip == nil {
+		s.skip = make(map[position]struct{})
+	}
+	s.skip[e.at] = struct{}{}
 }
 
 // give notes what a hand has taken. Settlements and commits may have added to
@@ -166,6 +177,7 @@ func (l *fileLane) give(h *hand) {
 	}
 	for i, e := range h.entries {
 		l.claimed[e.card.key] = e
+		delete(l.freeing, e.card.key)
 		h.out[i].Lost = l.lost[e.card.seq]
 	}
 	l.returned = slices.DeleteFunc(l.returned, func(e *fileEntry) bool {

@@ -23,7 +23,11 @@ func (q *fileQueue) Letter(ctx context.Context, lane string, key Key) (DeadLette
 		if len(seq) != 8 {
 			return fmt.Errorf("dead letter %v: %w", key, ErrNotFound)
 		}
-		c, err := decodeCard(tx.Bucket(bucketDead).Get(seqKey(l.id, binary.BigEndian.Uint64(seq))))
+		at := seqKey(l.id, binary.BigEndian.Uint64(seq))
+		c, err := decodeCard(at, tx.Bucket(bucketDead).Get(at))
+		if err == nil && c.key != key {
+			err = ErrCorrupt
+		}
 		if err != nil {
 			return fmt.Errorf("dead letter %v: %w", key, err)
 		}

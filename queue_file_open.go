@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,16 +29,11 @@ func (q *fileQueue) open() error {
 	case done:
 		return nil
 	}
-	path := realPath(q.path)
-	db, err := openBolt(path, os.O_CREATE)
-	if err != nil {
+	if err := q.openFile(); err != nil {
+		if errors.Is(err, ErrCorrupt) {
+			q.condemn(err)
+		}
 		return err
-	}
-	if db, err = q.compact(db, path); err == nil {
-		err = q.load(db)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("open store %s: %w", q.path, err), db.Close())
 	}
 	q.committer.start(q)
 	q.mu.Lock()
@@ -46,25 +42,62 @@ func (q *fileQueue) open() error {
 	return nil
 }
 
+func (q *fileQueue) openFile() error {
+	path := realPath(q.path)
+	create(path)
+	db, err := openBolt(path, os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	err = guard(func() error {
+		if db, err = q.compact(db, path); err != nil {
+			return err
+		}
+		return q.load(db)
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("open store %s: %w", q.path, err), db.Close())
+	}
+	return nil
+}
+
 // storePage is the page size of a new file. A commit writes page by page, and of larger ones fewer; a
 // page of 16 KiB also wastes less at its end with requests of a few KiB.
 const storePage = 16 << 10
 
+// create gives the file its name when it is whole and synced, if there is none yet: a power loss
+// while bbolt writes its first pages would leave what no later start can open. Where that
+// cannot be done so, bbolt does it in place.
+func create(path string) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	fresh := path + ".new"
+	_ = os.Remove(fresh) // of a start that was interrupted
+	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{PageSize: storePage, Timeout: time.Millisecond})
+	if err == nil && db.Close() == nil {
+		_ = os.Link(fresh, path) // never in the place of another's
+	}
+	_ = os.Remove(fresh)
+}
+
 // openBolt opens the file for us alone. flag is os.O_CREATE or 0.
 func openBolt(path string, flag int) (*bbolt.DB, error) {
 	var file *os.File
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	db, err := openTrusted(path, &bbolt.Options{
 		Timeout:         time.Millisecond, // say at once that it is locked
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        storePage,
 		NoFreelistSync:  true, // see fileQueue.commit
 		InitialMmapSize: initialMmap,
 		OpenFile: func(name string, flags int, mode os.FileMode) (_ *os.File, err error) {
-			file, err = os.OpenFile(name, flags&^os.O_CREATE|flag, mode) // #nosec G304 -- the store that the program named
+			if file, err = os.OpenFile(name, flags&^os.O_CREATE|flag, mode); err == nil { // #nosec G304 -- the store that the program named
+				err = checkFile(file)
+			}
 			return file, err
 		},
 	})
-	if errors.Is(err, berrors.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) || errors.Is(err, ErrLocked) {
 		return nil, fmt.Errorf("%s: %w: one file serves one process; use Redis to run several", path, ErrLocked)
 	}
 	if err != nil {
@@ -79,11 +112,22 @@ func openBolt(path string, flag int) (*bbolt.DB, error) {
 	return db, nil
 }
 
+// openTrusted lets bbolt open a file, whose pages have been checked.
+func openTrusted(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+	return db, guard(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
+}
+
 // load reads what the store needs in memory, and signs the file.
 func (q *fileQueue) load(db *bbolt.DB) error {
 	fresh := false
 	err := db.View(func(tx *bbolt.Tx) (err error) {
 		if fresh, err = checkVersion(tx); fresh || err != nil {
+			return err
+		}
+		if err := checkBuckets(tx); err != nil {
 			return err
 		}
 		record := readCommit(tx)
@@ -113,7 +157,7 @@ func (q *fileQueue) loadLanes(tx *bbolt.Tx, died bool) error {
 	q.names = nil
 	hands := tx.Bucket(bucketHand)
 	return tx.Bucket(bucketLanes).ForEach(func(name, v []byte) error {
-		rec, err := decodeLane(v)
+		rec, err := decodeLane(name, v)
 		if err != nil {
 			return fmt.Errorf("lane %q: %w", name, err)
 		}
@@ -210,6 +254,7 @@ func (q *fileQueue) reopen(cause error) (chunks int, err error) {
 // seal ends the file's use: it takes the mark away, and lists the free pages, so that the
 // next open need not look for them.
 func (q *fileQueue) seal() error {
+	touchMeta(q.db)
 	tx, err := q.db.Begin(true)
 	if err != nil {
 		return err

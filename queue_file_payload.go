@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -16,12 +15,12 @@ import (
 // of a neighbour, for which a full disk would have no room.
 const maxSmall = 8 << 10
 
-// payloadTail is the lane and a checksum over payload and lane.
+// payloadTail is the lane and a checksum over payload, lane and key.
 const payloadTail = 8
 
 // putPayload stores a payload of lane, under a key that is not in use.
 func (t *fileTx) putPayload(k, payload []byte, lane uint32) error {
-	v := t.payload(payload, lane)
+	v := t.payload(k, payload, lane)
 	if len(payload) <= maxSmall {
 		return t.put(bucketPayload, k, v)
 	}
@@ -41,14 +40,14 @@ const (
 )
 
 // payload copies p behind what is there, so that small payloads need no allocation of their own.
-func (t *fileTx) payload(p []byte, lane uint32) []byte {
+func (t *fileTx) payload(k, p []byte, lane uint32) []byte {
 	if cap(t.arena)-len(t.arena) < len(p)+payloadTail {
 		t.arena = make([]byte, 0, max(leastArena, len(p)+payloadTail))
 	}
 	start := len(t.arena)
 	t.arena = append(t.arena, p...)
 	t.arena = binary.LittleEndian.AppendUint32(t.arena, lane)
-	t.arena = binary.LittleEndian.AppendUint32(t.arena, crc32.Checksum(t.arena[start:], castagnoli))
+	t.arena = binary.LittleEndian.AppendUint32(t.arena, checksum(t.arena[start:], k))
 	return t.arena[start:len(t.arena):len(t.arena)]
 }
 
@@ -62,8 +61,17 @@ func (t *fileTx) deletePayload(c *card) error {
 	return t.delete(bucketPayload, k)
 }
 
-// readPayload returns a copy, as the file's pages may change after the transaction.
-func readPayload(tx *bbolt.Tx, lane uint32, key Key) ([]byte, error) {
+// readPayload returns a copy, as the file's pages may change after the transaction. That the disk cannot
+// read it is no more than this message's trouble.
+func readPayload(tx *bbolt.Tx, lane uint32, key Key) (payload []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if !faulted(p) {
+				panic(p)
+			}
+			payload, err = nil, fmt.Errorf("message %v: %w: %v", key, ErrCorrupt, p)
+		}
+	}()
 	k := payloadKey(key)
 	v := tx.Bucket(bucketPayload).Get(k)
 	if len(v) == 4 {
@@ -77,7 +85,7 @@ func readPayload(tx *bbolt.Tx, lane uint32, key Key) ([]byte, error) {
 		return nil, fmt.Errorf("message %v: %w", key, ErrNotFound)
 	}
 	n := len(v) - payloadTail
-	if n < 0 || crc32.Checksum(v[:n+4], castagnoli) != binary.LittleEndian.Uint32(v[n+4:]) {
+	if n < 0 || checksum(v[:n+4], k) != binary.LittleEndian.Uint32(v[n+4:]) {
 		return nil, fmt.Errorf("message %v: %w", key, ErrCorrupt)
 	}
 	if binary.LittleEndian.Uint32(v[n:]) != lane {

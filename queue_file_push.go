@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 )
@@ -103,10 +104,11 @@ func (b Bound) reached(c laneCounts) bool {
 // marked returns the id of the batch that holds a dedupe mark, "" if there is none.
 func (t *fileTx) marked(mark [sha256.Size]byte) string {
 	v := t.bucket(bucketMarks).Get(mark[:])
-	if len(v) <= 8 || readFixed[moment](v) <= t.q.clock.now() {
+	n := len(v) - 4
+	if n <= 8 || checksum(v[:n], mark[:]) != binary.LittleEndian.Uint32(v[n:]) || readFixed[moment](v) <= t.q.clock.now() {
 		return ""
 	}
-	return string(v[8:])
+	return string(v[8:n])
 }
 
 // mark stores the batch's dedupe mark, in the place of an expired one.
@@ -118,7 +120,8 @@ func (t *fileTx) mark(mark [sha256.Size]byte, b *Batch) error {
 	}
 	now := t.q.clock.now()
 	expiry := appendFixed(nil, now.add(b.DedupeFor))
-	if err := t.put(bucketMarks, mark[:], append(slices.Clone(expiry), b.ID...)); err != nil {
+	v := append(slices.Clone(expiry), b.ID...)
+	if err := t.put(bucketMarks, mark[:], binary.LittleEndian.AppendUint32(v, checksum(v, mark[:]))); err != nil {
 		return err
 	}
 	if err := t.put(bucketExpiry, append(expiry, mark[:]...), []byte{}); err != nil {

@@ -1,10 +1,12 @@
 package repeater
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,10 +35,11 @@ var (
 		bucketDead, bucketGrave, bucketHand, bucketMarks, bucketExpiry, bucketBroken}
 )
 
+// Of cards and lanes no two versions are the same, so that a repair can tell them apart.
 const (
 	fileVersion = 1
 	cardVersion = 1
-	laneVersion = 1
+	laneVersion = 2
 	handVersion = 1
 )
 
@@ -47,6 +50,21 @@ var (
 	keyCommit  = []byte("commit")  // a commitRecord
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
+
+// checksum is over what is stored and the key that it is stored under.
+func checksum(value, key []byte) uint32 {
+	return crc32.Update(crc32.Checksum(value, castagnoli), castagnoli, key)
+}
+
+// checkBuckets finds a bucket whose name is damaged. (One that is missing is of a later version.)
+func checkBuckets(tx *bbolt.Tx) error {
+	return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+		if slices.ContainsFunc(allBuckets, func(known []byte) bool { return bytes.Equal(known, name) }) || isChunk(name) {
+			return nil
+		}
+		return damageError(fmt.Sprintf("there is no bucket %q", name))
+	})
+}
 
 func createBuckets(tx *bbolt.Tx) error {
 	for _, name := range allBuckets {
@@ -80,15 +98,16 @@ type commitRecord struct {
 }
 
 func (r commitRecord) encode() []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 24), r.number)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 28), r.number)
 	b = appendFixed(b, r.clock.wall)
-	return appendFixed(b, r.clock.shown)
+	b = appendFixed(b, r.clock.shown)
+	return binary.LittleEndian.AppendUint32(b, checksum(b, keyCommit))
 }
 
 func readCommit(tx *bbolt.Tx) commitRecord {
 	v := tx.Bucket(bucketMeta).Get(keyCommit)
-	if len(v) != 24 {
-		return commitRecord{} // none yet
+	if len(v) != 28 || binary.LittleEndian.Uint32(v[24:]) != checksum(v[:24], keyCommit) {
+		return commitRecord{} // none yet, or damaged: the wall clock serves
 	}
 	return commitRecord{binary.BigEndian.Uint64(v),
 		clockReading{readFixed[int64](v[8:]), readFixed[moment](v[16:])}}
@@ -161,7 +180,8 @@ type laneRecord struct {
 	seq uint64 // of the last message, or death
 }
 
-func (r *laneRecord) encode() []byte {
+// encode returns what is stored under a lane's name.
+func (r *laneRecord) encode(name []byte) []byte {
 	b := make([]byte, 5, 96)
 	b[0] = laneVersion
 	b = bin.AppendUint(b, uint64(r.id))
@@ -174,13 +194,13 @@ func (r *laneRecord) encode() []byte {
 	b = bin.AppendInt(b, int64(r.pauseTo))
 	b = bin.AppendInt(b, int64(r.stopped))
 	b = bin.AppendInt(b, int64(r.idle))
-	binary.LittleEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	binary.LittleEndian.PutUint32(b[1:], checksum(b[5:], name))
 	return b
 }
 
-func decodeLane(b []byte) (laneRecord, error) {
-	if len(b) < 5 || b[0] != laneVersion || crc32.Checksum(b[5:], castagnoli) != binary.LittleEndian.Uint32(b[1:]) {
-		return laneRecord{}, errors.New("its record is corrupt")
+func decodeLane(name, b []byte) (laneRecord, error) {
+	if len(b) < 5 || b[0] != laneVersion || checksum(b[5:], name) != binary.LittleEndian.Uint32(b[1:]) {
+		return laneRecord{}, damageError("its record is not what was written")
 	}
 	r := bin.NewReader(b[5:])
 	rec := laneRecord{id: uint32(r.Uint()), seq: r.Uint()} // #nosec G115 -- a uint32 was written

@@ -80,7 +80,7 @@ func (l *fileLane) settle(q *fileQueue, token string, settlements []Settlement) 
 // outcome is what becomes of a message that was in hand.
 func (l *fileLane) outcome(q *fileQueue, e *fileEntry, s *Settlement) settled {
 	m := settled{from: e.at, card: e.card, kind: s.Kind, hold: s.Hold, refused: s.Refused}
-	if e.at.bucket == inDue {
+	if e.at.bucket == inDue || e.at.seq >= l.next {
 		if l.gone == nil {
 			l.gone = make(map[position]struct{})
 		}
@@ -142,7 +142,8 @@ func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
 	}
 	switch m.kind {
 	case SettleRetry:
-		return t.put(m.to.name(), m.to.key(id), m.card.encode())
+		k := m.to.key(id)
+		return t.put(m.to.name(), k, m.card.encode(k))
 	case SettleDead:
 		rec.dead++
 		rec.known.dead++
@@ -159,14 +160,26 @@ func (s *fileSettle) move(t *fileTx, rec *laneTx, m *settled) error {
 	freed, err := t.freeOrder(s.lane, m.card.orderKey)
 	if freed != nil {
 		s.freed = append(s.freed, freed)
+		s.lane.free(freed.card.key)
 	}
 	return err
+}
+
+// free notes that a commit makes a message ready, which a hand may find before done tells.
+func (l *fileLane) free(k Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.freeing == nil {
+		l.freeing = make(map[Key]struct{})
+	}
+	l.freeing[k] = struct{}{}
 }
 
 // bury stores a dead letter, behind those that died before.
 func (t *fileTx) bury(rec *laneTx, c *card) error {
 	rec.seq++
-	if err := t.put(bucketDead, seqKey(rec.id, rec.seq), c.encode()); err != nil {
+	k := seqKey(rec.id, rec.seq)
+	if err := t.put(bucketDead, k, c.encode(k)); err != nil {
 		return err
 	}
 	return t.put(bucketGrave, graveKey(rec.id, c.key), binary.BigEndian.AppendUint64(nil, rec.seq))
@@ -176,7 +189,12 @@ func (s *fileSettle) done() {
 	l := s.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.freed = append(l.freed, s.freed...)
+	for _, e := range s.freed {
+		if _, ok := l.freeing[e.card.key]; ok {
+			delete(l.freeing, e.card.key)
+			l.freed = append(l.freed, e)
+		}
+	}
 	for i := range s.moves {
 		delete(l.gone, s.moves[i].from)
 	}

@@ -36,7 +36,15 @@ type opError struct {
 func (e *opError) Unwrap() error { return e.error }
 
 // transact applies operations and commits them, unless they change nothing.
-func (c *committer) transact(ops []*queuedOp) (*fileTx, error) {
+func (c *committer) transact(ops []*queuedOp) (t *fileTx, err error) {
+	err = guard(func() error {
+		t, err = c.tryTransact(ops)
+		return err
+	})
+	return t, err
+}
+
+func (c *committer) tryTransact(ops []*queuedOp) (*fileTx, error) {
 	t := &fileTx{q: c.q, lanes: make(map[*fileLane]*laneTx), arena: c.arena[:0]}
 	tx, err := c.q.begin()
 	if err != nil {
@@ -100,7 +108,7 @@ func (t *fileTx) finish(number uint64) error {
 		return err
 	}
 	for l, r := range t.lanes {
-		if err := t.put(bucketLanes, []byte(l.name), r.encode()); err != nil {
+		if err := t.put(bucketLanes, []byte(l.name), r.encode([]byte(l.name))); err != nil {
 			return err
 		}
 		if !r.hand {
@@ -144,13 +152,15 @@ func (t *fileTx) enqueue(l *fileLane, c *card) error {
 	if c.orderKey != "" {
 		order := orderKey(l.id, c.orderKey)
 		if t.bucket(bucketOrder).Get(order) != nil {
-			return t.put(bucketHeld, binary.BigEndian.AppendUint64(order, c.seq), c.encode())
+			k := binary.BigEndian.AppendUint64(order, c.seq)
+			return t.put(bucketHeld, k, c.encode(k))
 		}
 		if err := t.put(bucketOrder, order, []byte{}); err != nil {
 			return err
 		}
 	}
-	return t.put(bucketReady, seqKey(l.id, c.seq), c.encode())
+	k := seqKey(l.id, c.seq)
+	return t.put(bucketReady, k, c.encode(k))
 }
 
 // freeOrder makes the next message of an order key ready, in its old place.
@@ -169,9 +179,10 @@ func (t *fileTx) freeOrder(l *fileLane, key string) (*fileEntry, error) {
 			return nil, err
 		}
 		at := position{bucket: inReady, seq: binary.BigEndian.Uint64(k[len(order):])}
-		c, err := decodeCard(v)
+		c, err := decodeCard(k, v)
 		if err == nil {
-			return &fileEntry{card: c, at: at}, t.put(bucketReady, at.key(l.id), v)
+			ready := at.key(l.id)
+			return &fileEntry{card: c, at: at}, t.put(bucketReady, ready, c.encode(ready))
 		}
 		t.lane(l).waiting--
 		if err := t.setAside(l, at.seq, v); err != nil {

@@ -31,6 +31,7 @@ const usage = `Usage:
   webhook-repeater [-c FILE] [--watch] [-H HOST] [-p PORT]    run as FILE says
   webhook-repeater --to URL [-H HOST] [-p PORT]     run without a file: forward every request to URL
   webhook-repeater demo [--verbose]                 show how nothing is lost, in a few seconds
+  webhook-repeater repair FILE                      save what a damaged store still has into FILE.repaired
   webhook-repeater version                          print the version
 
 Flags:
@@ -52,6 +53,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		switch args[0] {
 		case "demo":
 			return runDemo(args[1:], stdout, stderr)
+		case "repair":
+			return runRepair(args[1:], stdout, stderr)
 		case "version":
 			return runVersion(args[1:], stdout, stderr)
 		case "help":
