@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -46,13 +47,46 @@ func TestAdminOnThisMachine(t *testing.T) {
 	t.Parallel()
 	p := serve(t, write(t, "config.ini", "[server]\nhost = 127.0.0.1\nport = 0\n[admin]\nlisten = 127.0.0.1:0\n"+hook))
 	admin := p.adminURL(t)
-	for path, want := range map[string]int{"/api/v1/lanes": 200, "/healthz": 200, "/api/v1/request?lane=x&id=y": 403} {
+	for path, want := range map[string]int{"/api/v1/lanes": 200, "/healthz": 200, "/metrics": 200, "/api/v1/request?lane=x&id=y": 403} {
 		if got := get(t, admin+path, ""); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
 	if got := get(t, p.url+"/api/v1/lanes", ""); got != http.StatusNotFound {
 		t.Errorf("where webhooks come in, the API answers %d", got)
+	}
+	p.Signal(t, syscall.SIGTERM)
+	p.ends(t, 0)
+}
+
+// TestMetrics: what the program counts can be collected at its admin listener, and nowhere else.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	dest := newDestination(t)
+	p := serve(t, write(t, "config.ini", "[server]\nhost = 127.0.0.1\nport = 0\n[admin]\nlisten = 127.0.0.1:0\n"+
+		"[hook:a]\nsrc_path = /hunter2\ndst_host = "+dest.URL+"\n"))
+	admin := p.adminURL(t)
+	p.accepts(t, "/hunter2", "", "1")
+	dest.next(t)
+	resp, err := http.Get(admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`repeater_requests_accepted_total{route="a"} 1`, "repeater_store_up 1", "process_start_time_seconds"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("there is no %s:\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "hunter2") {
+		t.Errorf("a source path is told:\n%s", text)
+	}
+	if got := get(t, p.url+"/metrics", ""); got != http.StatusNotFound {
+		t.Errorf("where webhooks come in, metrics answer %d", got)
 	}
 	p.Signal(t, syscall.SIGTERM)
 	p.ends(t, 0)
@@ -74,6 +108,8 @@ func TestAdminForOthers(t *testing.T) {
 		{"/api/v1/lanes", "hunter2", 401},
 		{"/api/v1/lanes", token, 200},
 		{"/api/v1/request?lane=x&id=y", token, 404},
+		{"/metrics", "", 401},
+		{"/metrics", token, 200},
 		{"/readyz", "", 200},
 	} {
 		if got := get(t, admin+tt.path, tt.token); got != tt.want {

@@ -25,6 +25,7 @@ func TestChange(t *testing.T) {
 		"a common key":            {a, "[app]\nbackoff_timeout = 1s\n" + a, config.Change{Others: true}},
 		"the level":               {a, "[log]\nlevel = debug\n" + a, config.Change{Others: true}},
 		"a key for a restart":     {a, "[server]\nport = 1\n" + a, config.Change{Restart: []string{"[server] port"}}},
+		"where admin is":          {a, "[admin]\nlisten = 127.0.0.1:1\n" + a, config.Change{Restart: []string{"[admin] listen"}}},
 		"another store":           {a, "[store]\nredis_url = redis://x/1\n" + a, config.Change{Restart: []string{"[store] redis_url"}}},
 		"insecure":                {a, a + "dst_tls_insecure = yes\n", config.Change{Changed: []string{"a"}}},
 		"still insecure":          {a + "dst_tls_insecure = yes\n", a + "dst_tls_insecure = yes\n", config.Change{}},
