@@ -64,7 +64,7 @@ func (r *Repeater) depths(ctx context.Context) ([]metrics.Depth, error) {
 	depths := make([]metrics.Depth, len(lanes))
 	for i, l := range lanes {
 		depths[i] = metrics.Depth{Name: l.Name, Messages: l.Waiting, Parked: l.Parked, Bytes: l.Bytes, Dead: l.Dead,
-			State: l.state(), Oldest: -1}
+			State: string(stateOf(l, r.seen.of(l.Name))), Oldest: -1}
 		if i < len(ages) {
 			depths[i].Oldest = ages[i]
 		}
@@ -83,18 +83,6 @@ func (r *Repeater) oldest(ctx context.Context, lanes []LaneInfo) ([]time.Duratio
 		names[i] = lanes[i].Name
 	}
 	return q.Oldest(ctx, names)
-}
-
-func (l *LaneInfo) state() string {
-	switch {
-	case l.Paused:
-		return "paused"
-	case l.Refusals >= refusedTooOften-1 && l.Failures > 0:
-		return "refusing"
-	case l.Failures > 0:
-		return "unwell"
-	}
-	return "well"
 }
 
 // Why requests are refused, where the status of the answer does not say it.

@@ -97,6 +97,7 @@ func TestMetrics(t *testing.T) {
 			"dead_letters_total{lane=http://a.example:80,reason=given_up}": 1,
 			"lane_dead_letters{lane=http://a.example:80}":                  3,
 			"lane_messages{lane=http://b.example:80}":                      1,
+			"lane_oldest_seconds{lane=http://b.example:80}":                1,
 			"lane_state{lane=http://a.example:80,state=well}":              1,
 			"lane_state{lane=http://b.example:80,state=unwell}":            1,
 			"push_duration_seconds{}":                                      8,

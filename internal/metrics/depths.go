@@ -19,7 +19,7 @@ type Depth struct {
 }
 
 // States are the words for how a lane is.
-var States = []string{"well", "unwell", "refusing", "paused"}
+var States = []string{"well", "unwell", "failing", "refusing", "paused", "behind"}
 
 // Look returns all lanes that hold something.
 type Look func(context.Context) ([]Depth, error)
@@ -37,7 +37,7 @@ var (
 	descBytes    = laneDesc("repeater_lane_bytes", "Bytes of the waiting messages.")
 	descDead     = laneDesc("repeater_lane_dead_letters", "Dead letters that are kept.")
 	descOldest   = laneDesc("repeater_lane_oldest_seconds", "Age of the oldest message that waits; 0 where none does.")
-	descState    = laneDesc("repeater_lane_state", "1 for how the lane is: well, unwell, refusing or paused.", "state")
+	descState    = laneDesc("repeater_lane_state", "1 for how the lane is: well, unwell, failing, refusing, paused or behind. What this process alone has seen (failing, behind) it alone tells.", "state")
 )
 
 func laneDesc(name, help string, more ...string) *prometheus.Desc {
