@@ -3,7 +3,7 @@ package sim
 import "time"
 
 // seed decides everything. A choice depends on nothing but the seed and its own name: what is chosen,
-// for whom, and for the how manieth time. What else happens in the world, or how goroutines are
+// for whom, and for the which time. What else happens in the world, or how goroutines are
 // scheduled, does not change it.
 type seed uint64
 

@@ -15,7 +15,7 @@ const (
 	retriesNow
 	forgives
 	replays
-	drops1
+	dropsOne
 )
 
 // order is something that an operator does.
@@ -46,7 +46,7 @@ func (w *world) carryOut(o order) {
 		_ = p.rp.DropRefused(ctx, o.lane)
 	case replays:
 		_, _ = letters.Replay(ctx, repeater.DeadFilter{Lane: o.lane})
-	case drops1:
+	case dropsOne:
 		if page, _, err := letters.List(ctx, o.lane, "", 1); err == nil && len(page) > 0 {
 			_, _ = letters.Drop(ctx, repeater.DeadFilter{Lane: o.lane, Keys: []repeater.Key{page[0].Key}})
 		}

@@ -29,7 +29,7 @@ type plan struct {
 	orders     []order
 	clockSteps bool
 	killer     string // a message that ends each process that tries it
-	tight      bool   // there is memory for one message at a time
+	tight      bool   // there is memory for little
 }
 
 // laneSpec is how a lane is set up.
@@ -233,7 +233,7 @@ func (p *plan) planOrders() {
 	for i := range 1 + p.seed.below(10, "orders", "", 0) {
 		p.orders = append(p.orders, order{
 			at:      p.seed.between(startup, p.length, "order", "", i),
-			kind:    pick(p.seed, "which order", "", i, pauses, resumes, resumes, retriesNow, retriesNow, forgives, replays, replays, replays, drops1),
+			kind:    pick(p.seed, "which order", "", i, pauses, resumes, resumes, retriesNow, retriesNow, forgives, replays, replays, replays, dropsOne),
 			lane:    names[p.seed.below(len(names), "order to", "", i)],
 			process: p.seed.below(p.processes, "order through", "", i),
 		})
