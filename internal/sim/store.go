@@ -142,28 +142,31 @@ func (h *handle) cut() bool {
 	return h.p.dead
 }
 
-func (h *handle) Push(ctx context.Context, b repeater.Batch) (id string, err error) {
+func (h *handle) Push(ctx context.Context, b repeater.Batch) (string, error) {
 	r := requestOf(ctx)
-	err = h.send(ctx, "push "+r.name, 0, func() (err error) {
-		id, err = h.w.store.Push(h.w.always, b)
+	var told string // not a result, which a late answer must not touch
+	err := h.send(ctx, "push "+r.name, 0, func() error {
+		id, err := h.w.store.Push(h.w.always, b)
 		h.w.ledger.pushed(r, b, id, err)
+		told = id
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	h.w.tell(h.p, b.Messages)
-	return id, nil
+	return told, nil
 }
 
-func (h *handle) Claim(ctx context.Context, c repeater.ClaimRequest) (claim repeater.Claim, err error) {
+func (h *handle) Claim(ctx context.Context, c repeater.ClaimRequest) (repeater.Claim, error) {
 	whom, n := h.next("claim " + c.Lane)
-	err = h.send(ctx, whom, n, func() (err error) {
+	var told repeater.Claim // not a result, which a late answer must not touch
+	err := h.send(ctx, whom, n, func() error {
 		if h.steps["claim "+c.Lane] > n {
 			return errOvertaken
 		}
 		ask := h.makeGood(c)
-		claim, err = h.w.store.Claim(h.w.always, ask)
+		claim, err := h.w.store.Claim(h.w.always, ask)
 		h.w.ledger.claimed(h.p, ask, claim, err)
 		if err == nil {
 			lost := &unheard{token: claim.Token, took: c.Token == ""}
@@ -173,6 +176,7 @@ func (h *handle) Claim(ctx context.Context, c repeater.ClaimRequest) (claim repe
 			h.unheard[c.Lane] = lost
 			claim.Yield = h.w.plan.yields && c.Token != "" && h.w.plan.seed.maybe(0.05, "yield", whom, n)
 		}
+		told = claim
 		return err
 	})
 	h.w.mu.Lock()
@@ -182,7 +186,7 @@ func (h *handle) Claim(ctx context.Context, c repeater.ClaimRequest) (claim repe
 		return repeater.Claim{}, err
 	}
 	delete(h.unheard, c.Lane)
-	return claim, nil
+	return told, nil
 }
 
 // makeGood undoes what a claim without an answer has done, and lets a take that is repeated go on with its token.
