@@ -337,6 +337,9 @@ func (l *lane) perform(e *errand) *errand {
 		} else {
 			o = outcome{msg: e.msg, untried: true}
 		}
+		if o.verdict != VerdictDelivered {
+			l.stops.Add(1) // before whoever waits for this turn can take it
+		}
 		l.w.turns.Release(turns)
 	}
 	l.w.memory.give(int64(len(e.msg.Payload)))
