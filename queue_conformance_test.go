@@ -63,7 +63,7 @@ func fileHarness(*testing.T) queuetest.Harness {
 	}
 	return queuetest.Harness{
 		Bubble: true,
-		Plays:  2,
+		Plays:  true,
 		Open: func(t *testing.T) repeater.Queue {
 			return openFile(t, filepath.Join(t.TempDir(), "repeater.db"))
 		},
@@ -173,7 +173,7 @@ func miniredisHarness(*testing.T) queuetest.Harness {
 		}
 		return store.again(t)
 	}
-	h.Plays = 3
+	h.Plays = true
 	h.Clock = func(q repeater.Queue) queuetest.Clock { return q.(*sharedStore).clock }
 	return h
 }

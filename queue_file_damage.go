@@ -79,13 +79,6 @@ func (q *fileQueue) condemn(err error) {
 	q.log.Error("store: the file is damaged; nothing is taken or delivered until it is repaired", "error", err)
 }
 
-// damaged returns why the file is used no more, or nil.
-func (q *fileQueue) damaged() error {
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	return q.damage
-}
-
 // giveUp answers all operations, also those that have happened in memory: their messages
 // will be delivered again from what is repaired.
 func (c *committer) giveUp(ops []*queuedOp, err error) {

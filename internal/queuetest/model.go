@@ -2,14 +2,16 @@ package queuetest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/memqueue"
@@ -23,7 +25,7 @@ var modelTests = []test{
 type play struct {
 	*suite
 	model  repeater.Queue
-	rand   *rand.Rand
+	rand   chance
 	lanes  []string
 	pushed int
 	last   repeater.Batch
@@ -33,21 +35,55 @@ type play struct {
 	log    []string
 }
 
+// Ten plays are enough for every day; -rapid.checks asks for more.
+func init() { _ = flag.Set("rapid.checks", "10") }
+
+// modelPlays plays as often as the flag -rapid.checks says. What fails is made as short as it
+// can be, on lanes that nobody has played on before.
 func modelPlays(s *suite) {
-	model := memqueue.NewAt(s.clock.Now)
-	for seed := range s.h.Plays {
+	model, plays := memqueue.NewAt(s.clock.Now), 0
+	rapid.Check(struct{ testing.TB }{s.T}, func(t *rapid.T) { // a bubble has no deadline to ask for
 		p := &play{
-			suite: s, model: model, rand: rand.New(rand.NewPCG(uint64(seed), 0)), // #nosec G404 -- a play is to be repeated by its seed
+			suite: s, model: model, rand: chance{t},
 			tokens: make(map[string][2]string), hands: make(map[string][]repeater.Key), own: make(map[repeater.Key]bool),
 		}
 		for _, lane := range words("a b c") {
-			p.lanes = append(p.lanes, fmt.Sprintf("%s%03d", lane, seed))
+			p.lanes = append(p.lanes, fmt.Sprintf("%06d%s", plays, lane))
 		}
-		for range 400 {
+		plays++
+		defer p.clear()
+		for range playSteps {
 			p.step()
 			p.compareLanes()
 		}
-		p.releaseAll()
+	})
+}
+
+// playSteps are so many that a lane has had time for everything.
+const playSteps = 100
+
+// chance draws numbers that can be made smaller when a play fails.
+type chance struct{ *rapid.T }
+
+func (c chance) IntN(n int) int { return rapid.IntRange(0, n-1).Draw(c.T, "n") }
+
+func (c chance) shuffle(keys []repeater.Key) {
+	for i := len(keys) - 1; i > 0; i-- {
+		j := c.IntN(i + 1)
+		keys[i], keys[j] = keys[j], keys[i]
+	}
+}
+
+// clear takes what is left of a play out of the way of the next.
+func (p *play) clear() {
+	for _, lane := range p.lanes {
+		for _, q := range []struct {
+			repeater.Queue
+			token string
+		}{{p.Queue, p.tokens[lane][0]}, {p.model, p.tokens[lane][1]}} {
+			_ = q.Release(p.Context(), lane, q.token)
+			_ = q.Steer(p.Context(), lane, repeater.LaneResume)
+		}
 	}
 }
 
@@ -98,7 +134,7 @@ func (p *play) same(doing string, store, model any, storeErr, modelErr error) {
 	if diff == "" && kind(storeErr) == kind(modelErr) {
 		return
 	}
-	p.Fatalf("after\n\t%s\n%s: error is %v, the model's %v (-model +store):\n%s",
+	p.rand.Fatalf("after\n\t%s\n%s: error is %v, the model's %v (-model +store):\n%s",
 		strings.Join(p.log[max(0, len(p.log)-60):], "\n\t"), doing, storeErr, modelErr, diff)
 }
 
@@ -121,10 +157,10 @@ func (p *play) push() {
 		})
 	}
 	if p.rand.IntN(4) == 0 {
-		b.Dedupe, b.DedupeFor = p.one("m", "n"), p.moment(10)
+		b.Dedupe, b.DedupeFor = p.lanes[0]+p.one("m", "n"), p.moment(10)
 	}
 	if p.rand.IntN(4) == 0 {
-		b.Bound = repeater.Bound{Messages: p.rand.IntN(20), Bytes: p.rand.Int64N(400)}
+		b.Bound = repeater.Bound{Messages: p.rand.IntN(20), Bytes: int64(p.rand.IntN(400))}
 	}
 	if p.rand.IntN(8) == 0 && p.stored(p.last) {
 		b = p.last
@@ -182,7 +218,7 @@ func (p *play) claim(lane string) {
 // settle settles some of what is in hand, or was.
 func (p *play) settle(lane string) {
 	hand := p.hands[lane]
-	p.rand.Shuffle(len(hand), func(i, j int) { hand[i], hand[j] = hand[j], hand[i] })
+	p.rand.shuffle(hand)
 	var settlements []repeater.Settlement
 	for _, k := range hand[:p.rand.IntN(len(hand)+1)] {
 		one := repeater.Settlement{Key: k, Kind: repeater.SettleKind(p.rand.IntN(4)), After: p.moment(6), Attempt: attempt(p.rand.IntN(50))} // #nosec G115 -- below 4
@@ -272,8 +308,8 @@ func (p *play) letters(lane string) {
 }
 
 func (p *play) compareLanes() {
-	got, err := p.Lanes(p.Context(), "", 1000)
-	want, wantErr := p.model.Lanes(p.Context(), "", 1000)
+	got, err := p.Lanes(p.Context(), p.lanes[0][:6], len(p.lanes))
+	want, wantErr := p.model.Lanes(p.Context(), p.lanes[0][:6], len(p.lanes))
 	for _, infos := range [][]repeater.LaneInfo{got, want} {
 		for i := range infos {
 			infos[i].Refusals = max(infos[i].Refusals, -1)

@@ -45,9 +45,9 @@ type Harness struct {
 	// knows for a minute which keys were delivered.
 	Remembers bool
 
-	// Plays is how often the store and the model, internal/memqueue, are asked the
-	// same at random. It takes a Bubble or a Clock.
-	Plays int
+	// Plays lets the store and the model, internal/memqueue, be asked the same at
+	// random. It takes a Bubble or a Clock.
+	Plays bool
 }
 
 // Clock is a store's clock.
@@ -83,7 +83,7 @@ func (h *Harness) has(n need) bool {
 	case memory:
 		return h.Remembers
 	case plays:
-		return h.Plays > 0
+		return h.Plays
 	}
 	return true
 }
