@@ -32,6 +32,7 @@ const usage = `Usage:
   webhook-repeater --to URL [-H HOST] [-p PORT]     run without a file: forward every request to URL
   webhook-repeater demo [--verbose]                 show how nothing is lost, in a few seconds
   webhook-repeater repair FILE                      save what a damaged store still has into FILE.repaired
+  webhook-repeater bench [--quick] [...]            measure what this machine can do (bench -h)
   webhook-repeater version                          print the version
 
 Flags:
@@ -55,6 +56,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 			return runDemo(args[1:], stdout, stderr)
 		case "repair":
 			return runRepair(args[1:], stdout, stderr)
+		case "bench":
+			return runBench(args[1:], stdout, stderr)
 		case "version":
 			return runVersion(args[1:], stdout, stderr)
 		case "help":
