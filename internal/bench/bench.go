@@ -161,7 +161,7 @@ func (r *run) atRate(ctx context.Context, p *process) error {
 	r.await(ctx, t, true)
 	r.report.latency(rowAnswer, t.took)
 	r.report.latency(rowEndToEnd, t.arrived)
-	if planned := float64(r.steadyRequests()) / r.Rate; t.now().Seconds() > 1.2*planned+1 {
+	if time.Duration(t.lastAnswer.Load()) > r.Steady+r.Steady/5 {
 		r.report.note(fmt.Sprintf("%s requests a second were too many for this machine: latencies are those of a queue that grows", grouped(r.Rate)))
 	}
 	return nil
