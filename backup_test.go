@@ -290,4 +290,3 @@ func TestBackupOfAdmin(t *testing.T) {
 		}
 	}
 }
-
