@@ -13,7 +13,8 @@ type AdminOption func(*adminSettings)
 
 type adminSettings struct {
 	admin.Options
-	err error
+	backup bool
+	err    error
 }
 
 // AdminToken lets in who has this token, from anywhere: programs by the header "Authorization: Bearer
@@ -46,6 +47,12 @@ func AdminMetrics(h http.Handler) AdminOption {
 	return func(s *adminSettings) { s.Metrics = h }
 }
 
+// AllowBackup lets [Repeater.Admin] send a copy of the file store to whoever asks for it, at api/v1/backup (see
+// [Repeater.Backup]). It holds all stored requests, with what [ShowPayloads] blanks out.
+func AllowBackup() AdminOption {
+	return func(s *adminSettings) { s.backup = true }
+}
+
 // Admin returns a handler for whoever looks after the Repeater: what waits, where and why, dead letters, and
 // what there is to do about it. A JSON API is under api/v1/, described in api/v1/openapi.json, and pages for people
 // are under all else; healthz answers 200 while the process lives, readyz 503 while requests cannot be
@@ -58,7 +65,7 @@ func AdminMetrics(h http.Handler) AdminOption {
 // and readyz answer everybody. With a mistake in the options, everything but healthz is answered 500.
 //
 // Source paths, URLs with what they hold, keys and tokens are never shown; stored requests only
-// with [ShowPayloads]. It also works without [Repeater.Run]; rates and last errors are those of this process.
+// with [ShowPayloads], or in a backup, with [AllowBackup]. It also works without [Repeater.Run]; rates and last errors are those of this process.
 func (r *Repeater) Admin(opts ...AdminOption) http.Handler {
 	s := adminSettings{Options: admin.Options{Version: moduleVersion()}}
 	for _, o := range opts {
@@ -68,6 +75,9 @@ func (r *Repeater) Admin(opts ...AdminOption) http.Handler {
 	}
 	if err := errors.Join(r.err, s.err); err != nil {
 		return r.misconfigured(err)
+	}
+	if s.backup {
+		s.Backup = r.sendBackup
 	}
 	return admin.New(newAdminSource(r), s.Options)
 }

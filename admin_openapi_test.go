@@ -113,6 +113,7 @@ func TestAdminIsAsDescribed(t *testing.T) {
 		{"GET", "/api/v1/dead", "", "", 400},
 		{"GET", "/api/v1/config", "", "", 200},
 		{"GET", "/api/v1/health", "", "", 200},
+		{"GET", "/api/v1/backup", "", "", 403},
 		{"GET", "/api/v1/openapi.json", "", "", 200},
 		{"GET", "/healthz", "", "", 200},
 		{"GET", "/readyz", "", "", 200},

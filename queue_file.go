@@ -45,10 +45,12 @@ type fileQueue struct {
 	commitTx    func(*bbolt.Tx) error                    // tests let it fail
 	compactFrom int64                                    // bytes of the file
 	committed   func(took time.Duration, operations int) // nil: nobody wants to know
+	backingUp   chan struct{}                            // full while somebody does
 }
 
 func newFileQueue(path string, now func() time.Time, log *slog.Logger) *fileQueue {
-	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit, compactFrom: compactFrom}
+	q := &fileQueue{path: path, log: log, lanes: make(map[string]*fileLane), commitTx: (*bbolt.Tx).Commit, compactFrom: compactFrom,
+		backingUp: make(chan struct{}, 1)}
 	q.clock.wall = now
 	q.room.q, q.room.floor = q, defaultDiskFloor
 	return q

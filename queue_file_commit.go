@@ -75,7 +75,8 @@ type committer struct {
 	refillAt time.Time // not before
 	healed   time.Time // when the file was last opened again
 	pause    time.Duration
-	took     time.Duration // by the last commit
+	took     time.Duration             // by the last commit
+	begun    atomic.Pointer[time.Time] // the transaction that is under way, if any
 
 	mu       sync.Mutex
 	ops      []*queuedOp

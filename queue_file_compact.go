@@ -26,8 +26,8 @@ func compactPath(path string) string { return path + ".compact" }
 // compact returns the store to go on with: a rewritten one in the place of db, which is
 // closed, or db. A crash leaves the one or the other under the file's name, whole.
 func (q *fileQueue) compact(db *bbolt.DB, path string) (*bbolt.DB, error) {
-	// We have the file to ourselves: what an interrupted compaction has left is nobody's.
-	_ = os.Remove(compactPath(path))
+	// We have the file to ourselves: what an interrupted compaction or backup has left is nobody's.
+	_, _ = os.Remove(compactPath(path)), os.Remove(backupPath(path))
 	size, used := pagesOf(db)
 	if size < q.compactFrom || used > size/compactFree || used > compactMost || runtime.GOOS == "windows" {
 		return db, nil

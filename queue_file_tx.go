@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -37,6 +38,8 @@ func (e *opError) Unwrap() error { return e.error }
 
 // transact applies operations and commits them, unless they change nothing.
 func (c *committer) transact(ops []*queuedOp) (t *fileTx, err error) {
+	c.begun.Store(new(time.Now()))
+	defer c.begun.Store(nil)
 	err = guard(func() error {
 		t, err = c.tryTransact(ops)
 		return err

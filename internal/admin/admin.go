@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -13,6 +14,8 @@ type Options struct {
 	ShowPayloads bool   // show headers and bodies, secrets included
 	Version      string
 	Metrics      http.Handler // under /metrics; nil for none
+	// Backup writes a copy of all that is stored, and nothing before it is whole. nil: that is not allowed.
+	Backup func(ctx context.Context, w io.Writer) error
 }
 
 // New serves src: the API under /api/v1/, the pages under all else. /healthz and /readyz, for

@@ -43,7 +43,7 @@ func (a *api) operations() map[string]func(*http.Request) (any, error) {
 // Operations lists all that is served, but for pages, as "METHOD /path", sorted.
 func Operations() []string {
 	all := slices.Collect(maps.Keys((&api{src: discreet{}}).operations()))
-	all = append(all, opDescription, opAlive, opReady)
+	all = append(all, opBackup, opDescription, opAlive, opReady)
 	slices.Sort(all)
 	return all
 }
@@ -65,6 +65,7 @@ func (a *api) mount(mux *http.ServeMux) {
 			writeJSON(w, http.StatusOK, answer)
 		})
 	}
+	mux.HandleFunc(opBackup, a.backup)
 	mux.HandleFunc(opDescription, serveDescription)
 	mux.HandleFunc("/api/", a.unknown)
 }

@@ -68,5 +68,8 @@ func adminOptions(s *config.Settings) []repeater.AdminOption {
 	if s.ShowPayloads {
 		opts = append(opts, repeater.ShowPayloads())
 	}
+	if s.AllowBackup {
+		opts = append(opts, repeater.AllowBackup())
+	}
 	return opts
 }

@@ -71,6 +71,8 @@ func (r *reloader) run(ctx context.Context, hups chan os.Signal) {
 
 // reload takes on what the file says now, or says why not.
 func (r *reloader) reload() {
+	notify(r.log, nowReloading())
+	defer notify(r.log, nowReady)
 	next, err := r.load()
 	if err != nil {
 		r.refuse(err)

@@ -63,10 +63,10 @@ func serve(s *config.Settings, src source, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "webhook-repeater:", explainOpen(err, s.File))
 		return exitFailed
 	}
-	ln, err := net.Listen("tcp", s.Addr())
+	ln, err := listenDoor(s)
 	if err != nil {
 		_ = rp.Close() // nothing is in it yet
-		fmt.Fprintf(stderr, "webhook-repeater: %v; choose another with --host and --port\n", err)
+		fmt.Fprintln(stderr, "webhook-repeater:", err)
 		return exitFailed
 	}
 	adm, err := listenAdmin(s, log)
@@ -82,6 +82,7 @@ func serve(s *config.Settings, src source, stderr io.Writer) int {
 	ctx, stop := context.WithCancel(ctx)
 	var reloading sync.WaitGroup
 	reloading.Go(func() { again.run(ctx, hups) })
+	notify(log, nowReady) // whoever connects from now on waits until run accepts
 	err = run(ctx, log, rp, srv, ln, func() time.Duration { return again.settings.Load().Grace })
 	stop()
 	reloading.Wait()
@@ -160,6 +161,7 @@ func run(ctx context.Context, log *slog.Logger, rp *repeater.Repeater, srv *http
 	<-ctx.Done()
 	grace := graceNow()
 	log.Info("stopping", "grace", grace.String())
+	notify(log, nowStopping)
 	// Requests that come in while deliveries drain are stored for the next start.
 	shutdown(srv, grace, log)
 	<-serving

@@ -34,11 +34,13 @@ func (s *Settings) Succeed(old *Settings) Change {
 	return c
 }
 
-// fixed is what a running process cannot change.
-var fixed = []struct {
+type fixedKey struct {
 	key string
 	of  func(*Settings) any
-}{
+}
+
+// fixed is what a running process cannot change.
+var fixed = []fixedKey{
 	{"[server] host", func(s *Settings) any { return &s.Host }},
 	{"[server] port", func(s *Settings) any { return &s.Port }},
 	{"[server] max_header", func(s *Settings) any { return &s.MaxHeader }}, // net/http has its own bound
@@ -58,6 +60,7 @@ var fixed = []struct {
 	{"[admin] listen", func(s *Settings) any { return &s.AdminListen }},
 	{"[admin] token", func(s *Settings) any { return &s.AdminToken }},
 	{"[admin] show_payloads", func(s *Settings) any { return &s.ShowPayloads }},
+	{"[admin] allow_backup", func(s *Settings) any { return &s.AllowBackup }},
 	{"[log] format", func(s *Settings) any { return &s.LogFormat }},
 }
 

@@ -20,11 +20,12 @@ import (
 // kind is what a key's value may be. The errors of set follow upon the key's
 // name and value: "is not a port; write ...".
 type kind struct {
-	Kind  string // in words
-	set   func(f *fields, value string) error
-	quiet bool // the value is never quoted
-	multi bool // the value may go on over indented lines
-	empty bool // the value may be empty
+	Kind   string // in words
+	set    func(f *fields, value string) error
+	quiet  bool // the value is never quoted
+	multi  bool // the value may go on over indented lines
+	empty  bool // the value may be empty
+	secret bool // the value is never told, and may stand elsewhere
 }
 
 func text(to func(*fields) *string) kind {

@@ -13,8 +13,7 @@ import (
 // the white space around it.
 func hidden(k kind) kind {
 	set := k.set
-	k.quiet = true
-	k.Kind += ", or env:NAME or file:PATH"
+	k.quiet, k.secret = true, true
 	k.set = func(f *fields, v string) error {
 		v, err := reveal(v)
 		if err != nil {
@@ -53,7 +52,7 @@ func reveal(v string) (string, error) {
 
 // secrets reads one value a line, any of which may be in use.
 func secrets(to func(*fields) *[]string) kind {
-	return kind{Kind: "text, one a line", quiet: true, multi: true, set: func(f *fields, v string) error {
+	return kind{Kind: "text, one a line", quiet: true, secret: true, multi: true, set: func(f *fields, v string) error {
 		var all []string
 		for line := range strings.Lines(v) {
 			if line = strings.TrimSpace(line); line == "" {

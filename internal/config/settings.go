@@ -55,6 +55,7 @@ type Settings struct {
 	AdminExplicit bool   // the file says so, and it is not just the default
 	AdminToken    string
 	ShowPayloads  bool
+	AllowBackup   bool
 
 	LogLevel  slog.Level
 	LogFormat string

@@ -116,6 +116,8 @@ var Sections = []Section{
 			kind: hidden(adminToken(func(f *fields) *string { return &f.AdminToken }))},
 		{Name: "show_payloads", Default: "no", Doc: "Show stored requests, secrets in them included.",
 			kind: yesNo(func(f *fields) *bool { return &f.ShowPayloads })},
+		{Name: "allow_backup", Default: "no", Doc: "Send a copy of the file with all requests to whoever may see the API.",
+			kind: yesNo(func(f *fields) *bool { return &f.AllowBackup })},
 	}},
 	{Name: "log", Doc: "What is logged, to standard error.", Keys: []Key{
 		{Name: "level", Default: "info", Doc: "From which level on.",

@@ -26,8 +26,15 @@ type Process struct {
 // Start runs a program in dir.
 func Start(t testing.TB, dir, bin string, args ...string) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(bin, args...) /* #nosec G204 -- a test names it */, exited: make(chan struct{})}
-	p.cmd.Dir = dir
+	cmd := exec.Command(bin, args...) // #nosec G204 -- a test names it
+	cmd.Dir = dir
+	return Run(t, cmd)
+}
+
+// Run starts a command, whose output it keeps.
+func Run(t testing.TB, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.Stdout, &p.Stderr
 	leash(p.cmd)
 	p.Since = time.Now()

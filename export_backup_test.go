@@ -1,0 +1,9 @@
+package repeater
+
+import (
+	"context"
+	"io"
+)
+
+// BackupFile copies a file store apart from a Repeater.
+func BackupFile(ctx context.Context, q *FileQueue, w io.Writer) error { return q.backup(ctx, w) }
