@@ -45,12 +45,22 @@ func parse(fl *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int,
 		fmt.Fprint(stdout, usage())
 		return exitOK, true
 	case err == nil && fl.NArg() > 0:
-		err = fmt.Errorf("unknown argument %q", fl.Arg(0))
+		err = fmt.Errorf("unknown argument %q%s", fl.Arg(0), commandFirst(fl.Arg(0)))
 	}
 	if err != nil {
 		return wrongUsage(stderr, "%v; see webhook-repeater -h", err), true
 	}
 	return 0, false
+}
+
+// commandFirst helps whoever has written a command behind flags.
+func commandFirst(name string) string {
+	for _, cmd := range (&app{}).root().Commands() {
+		if cmd.Name() == name {
+			return ", as a command stands first: webhook-repeater " + name + " ..."
+		}
+	}
+	return ""
 }
 
 func wrongUsage(stderr io.Writer, format string, args ...any) int {

@@ -43,18 +43,18 @@ func (a *app) commands() map[string][]*cobra.Command {
 			a.replayCommand(), a.dropCommand(), a.sendCommand()},
 		"more": {
 			a.checkCommand(),
-			a.own("repair", "repair FILE", "save what a damaged store still has into FILE.repaired", runRepair),
-			a.own("demo", "demo [--verbose]", "show how nothing is lost, in a few seconds", runDemo),
-			a.own("version", "version", "print the version", runVersion),
+			a.own("repair FILE", "save what a damaged store still has into FILE.repaired", "repair damaged.db", runRepair),
+			a.own("demo [--verbose]", "show how nothing is lost, in a few seconds; with --verbose, what the server logs", "demo", runDemo),
+			a.own("version", "print the version", "version", runVersion),
 			a.completionCommand(), a.helpCommand(),
 		},
 	}
 }
 
 // own is a command that reads its arguments itself.
-func (a *app) own(name, use, short string, main func(args []string, stdout, stderr io.Writer) int) *cobra.Command {
+func (a *app) own(use, short, example string, main func(args []string, stdout, stderr io.Writer) int) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Example: "  webhook-repeater " + name, DisableFlagParsing: true, DisableFlagsInUseLine: true,
+		Use: use, Short: short, Example: "  webhook-repeater " + example, DisableFlagParsing: true, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if slices.ContainsFunc(args, func(s string) bool { return s == "-h" || s == "--help" || s == "-help" || s == "--h" }) {
 				return cmd.Help()
@@ -111,7 +111,7 @@ func runCommand(args []string, stdout, stderr io.Writer) int {
 	cmd, rest, err := root.Find(args)
 	if !completing {
 		if err != nil || cmd == root {
-			return wrongUsage(stderr, "%s", unknownCommand(root, args[0]))
+			return wrongUsage(stderr, "%s; see webhook-repeater -h", unknownCommand(root, args[0]))
 		}
 		args = append([]string{cmd.Name()}, doubleDashes(cmd.Flags(), rest)...)
 	}
@@ -150,9 +150,9 @@ func unknownCommand(root *cobra.Command, name string) string {
 	text := fmt.Sprintf("unknown argument %q", name)
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(name); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean %q?", near[0])
+		text += fmt.Sprintf(" (did you mean %q?)", near[0])
 	}
-	return text + "; see webhook-repeater -h"
+	return text
 }
 
 // doubleDashes lets long flags have one dash, as those of the server may.

@@ -87,6 +87,9 @@ func (a *app) tellStory(ctx context.Context, cl *client.Client, m *admin.Message
 	if m.Expires != nil && m.Status != admin.Dead {
 		fmt.Fprintf(a.out, "  It is given up on %s, %s.\n", clock(*m.Expires), a.until(m.Expires))
 	}
+	if len(messageRemedies(m, &lane)) > 0 {
+		fmt.Fprintln(a.out)
+	}
 	for _, r := range messageRemedies(m, &lane) {
 		a.remedy(r)
 	}

@@ -176,10 +176,10 @@ func (s *sending) request(ctx context.Context, rec *recorded) (*http.Request, er
 	return req, nil
 }
 
-// hopByHop are the headers of a connection, not of a request, and those that are made anew.
+// hopByHop are the headers of a connection or of a way, not of a request, and those that are made anew.
 var hopByHop = map[string]bool{
 	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authorization": true, "Te": true,
-	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Content-Length": true, "Host": true, "Expect": true,
+	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Content-Length": true, "Host": true, "Expect": true, "Via": true,
 }
 
 // target is where to send. The path stays as it was written.
