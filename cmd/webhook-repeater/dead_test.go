@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -112,15 +113,20 @@ func TestManyDeadLetters(t *testing.T) {
 // stepper is an API that has no end of dead letters.
 type stepper struct {
 	steps atomic.Int32
-	asked chan struct{} // told of each step
+	waits int32         // so many steps wait for the test
+	asked chan struct{} // which takes from it
 	fails int32         // this step fails
+	dead  int           // so many are listed
 }
 
 func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch r.URL.Path {
 	case "/api/v1/lanes":
-		_, _ = w.Write([]byte(`{"lanes":[]}`))
+		_, _ = fmt.Fprintf(w, `{"lanes":[{"name":"http://a:80","dead":%d}]}`, s.dead)
+		return
+	case "/api/v1/dead":
+		_, _ = fmt.Fprintf(w, `{"messages":[{}%s],"next":""}`, strings.Repeat(",{}", s.dead-1))
 		return
 	}
 	if s.steps.Load()+1 == s.fails {
@@ -130,19 +136,16 @@ func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var f struct{ Max int }
 	_ = json.NewDecoder(r.Body).Decode(&f)
-	select {
-	case s.asked <- struct{}{}:
-	default:
+	if s.steps.Add(1) <= s.waits {
+		s.asked <- struct{}{}
 	}
-	time.Sleep(time.Millisecond) // a step takes its time
-	s.steps.Add(1)
 	_ = json.NewEncoder(w).Encode(map[string]any{"done": f.Max, "more": true, "to": time.Now()})
 }
 
 // TestInterrupt ends between two steps, and tells how many were done.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	s := &stepper{asked: make(chan struct{})}
+	s := &stepper{waits: 2, asked: make(chan struct{})}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	p := program{Process: proctest.Start(t, t.TempDir(), proctest.Program(t, "webhook-repeater"), "replay", "--all", "--json", "--server", server.URL)}
