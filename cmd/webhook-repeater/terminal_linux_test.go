@@ -109,7 +109,7 @@ func TestDropAsks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "")
 	r.dies(2)
-	for _, answer := range []string{"n\n", "\n", "\x04"} {
+	for _, answer := range []string{"n\n", "\n", "\x04", "\x03"} {
 		p := onTerminal(t, r.dir, nil, "drop", "--all")
 		p.shows("Delete 2 dead letters for good? [y/N] ")
 		p.types(answer)
@@ -146,8 +146,8 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestWatch shows what changes, survives a server that is away for a while, and ends with Ctrl-C.
-func TestWatch(t *testing.T) {
+// TestLanesWatch shows what changes, survives a server that is away for a while, and ends with Ctrl-C.
+func TestLanesWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "")
 	p := onTerminal(t, r.dir, nil, "lanes", "--watch=100ms")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,15 +10,41 @@ import (
 )
 
 // confirm asks whoever sits at the terminal. Anything but yes is no.
-func (a *app) confirm(question string) error {
+func (a *app) confirm(ctx context.Context, question string) error {
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(a.in).ReadString('\n')
+	answer, err := unless(ctx, func() (string, error) {
+		line, _ := bufio.NewReader(a.in).ReadString('\n') // no line is no answer
+		return line, nil
+	})
+	if err != nil {
+		fmt.Fprintln(a.err)
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil
 	}
 	fmt.Fprintln(a.err, "Nothing was done.")
 	return exit(exitFailed)
+}
+
+// unless waits for what a read brings, but not once ctx has ended: a read cannot be ended.
+func unless[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	came := make(chan result, 1)
+	go func() {
+		v, err := read()
+		came <- result{v, err}
+	}()
+	select {
+	case r := <-came:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // progress shows on a terminal how far long work is.

@@ -107,6 +107,7 @@ func examine(ctx context.Context, file, to string, connect bool) []finding {
 		rc = c
 	}
 	quiet := slog.New(slog.DiscardHandler)
+	redis.SetLogger(redisLog{quiet})
 	rp := repeater.New(append(s.Options(rc), repeater.WithLogger(quiet), repeater.WithRedisStrict())...)
 	if rc == nil {
 		rp = repeater.New(append(s.Options(nil), repeater.WithLogger(quiet))...)

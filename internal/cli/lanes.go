@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ func (a *app) lanesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lanes [LANE]", Short: "list the lanes, or tell more of one", Args: atMost(1),
 		Long: `List the lanes, one for each destination; or tell more of one.
-LANE is its name as listed, the same without http://, or the name of a route that alone leads to it.`,
+LANE is its name as listed, the same without http://, or the name of a route that alone leads to it.
+With --watch and --json, each line is one answer of the API.`,
 		Example: `  webhook-repeater lanes
   webhook-repeater lanes --watch
   webhook-repeater lanes http://jira.intranet:8080
@@ -56,7 +58,7 @@ LANE is its name as listed, the same without http://, or the name of a route tha
 			if asJSON {
 				return a.json(laneList{lanes})
 			}
-			a.laneTable(lanes)
+			a.laneTable(a.out, lanes, colour(a.out))
 			return nil
 		},
 	}
@@ -72,9 +74,9 @@ type laneList struct {
 	Lanes []admin.Lane `json:"lanes"`
 }
 
-func (a *app) laneTable(lanes []admin.Lane) {
+func (a *app) laneTable(w io.Writer, lanes []admin.Lane, colour bool) {
 	if len(lanes) == 0 {
-		fmt.Fprintln(a.out, "There are no lanes.")
+		fmt.Fprintln(w, "There are no lanes.")
 		return
 	}
 	t := table{columns: []column{{"LANE", false}, {"STATE", false}, {"WAITING", true}, {"SIZE", true}, {"OLDEST", true},
@@ -88,7 +90,7 @@ func (a *app) laneTable(lanes []admin.Lane) {
 		t.add(cell{text: l.Name}, cell{string(l.State), stateStyle(l.State)}, cell{text: count(l.Waiting)}, cell{text: bytesOf(l.Bytes)},
 			cell{text: oldest}, cell{text: rate(l.AcceptedPerSecond)}, cell{text: rate(l.DeliveredPerSecond)}, deadCell(l.Dead), cell{text: a.until(l.NextAttempt)})
 	}
-	t.print(a.out, colour(a.out))
+	t.print(w, colour)
 }
 
 func deadCell(n int) cell {
@@ -106,7 +108,7 @@ func (a *app) showLane(ctx context.Context, cl *client.Client, name string, asJS
 	if asJSON {
 		return a.json(l)
 	}
-	a.laneTable([]admin.Lane{l})
+	a.laneTable(a.out, []admin.Lane{l}, colour(a.out))
 	fmt.Fprintf(a.out, "\n%s\n", clean(l.Why))
 	for _, r := range remedies(&l) {
 		a.remedy(r)
@@ -222,13 +224,12 @@ func (a *app) watchLanes(ctx context.Context, cl *client.Client, every time.Dura
 // screen draws over what was there; elsewhere than on a terminal, one table follows the other.
 func (a *app) screen(lanes []admin.Lane, err error, first bool) {
 	var b bytes.Buffer
-	at := &app{out: &b, now: a.now}
 	over := onTerminal(a.out)
 	fmt.Fprintf(&b, "%s\n\n", clock(a.now()))
 	if err != nil {
 		fmt.Fprintln(&b, clean(err.Error()))
 	} else {
-		at.laneTable(lanes)
+		a.laneTable(&b, lanes, colour(a.out))
 	}
 	if !over {
 		if !first {

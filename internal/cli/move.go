@@ -92,8 +92,8 @@ func (m *move) run(cmd *cobra.Command, keys []string) error {
 			return err
 		}
 	}
-	if f.To.IsZero() {
-		f.To = m.a.now() // what dies from now on is not meant, and was not counted
+	if m.delete && f.To.IsZero() {
+		f.To = m.a.now() // what dies from now on was not counted
 	}
 	total := -1
 	if m.dryRun || m.delete && !m.yes || onTerminal(m.a.err) {
@@ -105,7 +105,7 @@ func (m *move) run(cmd *cobra.Command, keys []string) error {
 		return m.tellDry(total)
 	}
 	if m.delete && !m.yes && total > 0 {
-		if err := m.a.confirm(fmt.Sprintf("Delete %s for good?", letters(total))); err != nil {
+		if err := m.a.confirm(ctx, fmt.Sprintf("Delete %s for good?", letters(total))); err != nil {
 			return err
 		}
 	}

@@ -76,7 +76,7 @@ func (s *sending) run(ctx context.Context, args []string) error {
 	if s.id != "" {
 		rec, err = s.stored(ctx)
 	} else {
-		rec, err = s.file(args[0])
+		rec, err = s.file(ctx, args[0])
 	}
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *sending) run(ctx context.Context, args []string) error {
 	return s.send(req)
 }
 
-func (s *sending) file(name string) (*recorded, error) {
+func (s *sending) file(ctx context.Context, name string) (*recorded, error) {
 	in := s.a.in
 	if name != "-" {
 		f, err := os.Open(name) // #nosec G304 -- the user names the file
@@ -101,7 +101,7 @@ func (s *sending) file(name string) (*recorded, error) {
 		defer f.Close()
 		in = f
 	}
-	text, err := io.ReadAll(in)
+	text, err := unless(ctx, func() ([]byte, error) { return io.ReadAll(in) })
 	if err != nil {
 		return nil, err
 	}
