@@ -49,7 +49,8 @@ func (d discreet) Request(ctx context.Context, lane, id string, dest int) (*Requ
 	return r.redacted(), nil
 }
 
-const redaction = "(redacted)"
+// Redaction stands for the value of a header that is not told.
+const Redaction = "(redacted)"
 
 // secretHeaders bear what would let somebody else act as the sender, or as one of its users.
 var secretHeaders = map[string]bool{
@@ -77,7 +78,7 @@ func (r *Request) redacted() *Request {
 	out.Header = make(map[string][]string, len(r.Header))
 	for name, values := range r.Header {
 		if isSecretHeader(name) {
-			values = []string{redaction}
+			values = []string{Redaction}
 		}
 		out.Header[name] = orEmpty(values)
 	}

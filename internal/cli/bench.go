@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,20 +11,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/webhook-repeater/repeater/internal/bench"
 )
 
-const benchUsage = `Usage:
-  webhook-repeater bench [flags]
-
-Measures this program on this machine, so that you know what to expect of it. It starts a
+const benchAbout = `Measure this program on this machine, so that you know what to expect of it. It starts a
 repeater with a fresh store and a destination on loopback, sends requests, and prints what it
 reached, beside two references: a bare net/http handler, and an httputil.ReverseProxy that
 stores nothing. Senders and destination use the same processors: a repeater that has them for
-itself does better.
-
-  webhook-repeater bench --quick
-  webhook-repeater bench --store-dir /var/lib/webhook-repeater --size 16384 --runs 5
+itself does better. The exit status is 1 also if anything was lost or out of order.
 
 Flags:
       --requests N       to send for each row, at most (default 50000)
@@ -38,10 +33,13 @@ Flags:
                          directory for temporary files)
       --redis URL        store in this Redis instead, under a prefix of its own
       --json             print JSON
-  -h, --help             show this
+  -h, --help             show this`
 
-Exit status: 0, or 1 if it could not measure, or anything was lost or out of order; 2 for a mistake in flags.
-`
+func (a *app) benchCommand() *cobra.Command {
+	cmd := a.own("bench [flags]", "measure what it does on this machine", "bench --quick", runBench)
+	cmd.Long = benchAbout
+	return cmd
+}
 
 func runBench(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == bench.ReferenceCommand {
@@ -61,10 +59,6 @@ func runBench(args []string, stdout, stderr io.Writer) int {
 	fl.StringVar(&o.Redis, "redis", "", "")
 	fl.BoolVar(&asJSON, "json", false, "")
 	err := fl.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, benchUsage)
-		return exitOK
-	}
 	if err == nil && fl.NArg() > 0 {
 		err = fmt.Errorf("unknown argument %q", fl.Arg(0))
 	}

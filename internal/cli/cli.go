@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/webhook-repeater/repeater/internal/config"
@@ -27,45 +28,12 @@ const (
 
 const defaultConfig = "config.ini"
 
-const usage = `Usage:
-  webhook-repeater [-c FILE] [--watch] [-H HOST] [-p PORT]    run as FILE says
-  webhook-repeater --to URL [-H HOST] [-p PORT]     run without a file: forward every request to URL
-  webhook-repeater demo [--verbose]                 show how nothing is lost, in a few seconds
-  webhook-repeater repair FILE                      save what a damaged store still has into FILE.repaired
-  webhook-repeater bench [--quick] [...]            measure what this machine can do (bench -h)
-  webhook-repeater version                          print the version
-
-Flags:
-  -c, --config FILE   configuration (default ./config.ini)
-  -H, --host HOST     address to listen on (default 0.0.0.0), before what FILE says
-  -p, --port PORT     port to listen on (default 8100), before what FILE says
-      --to URL        forward every request, its path kept, to http://HOST:PORT;
-                      requests wait in webhook-repeater.db in this directory
-      --watch         read FILE again whenever it changes; SIGHUP reads it again in any case
-  -h, --help          show this
-      --version       print the version
-
-Exit status: 0 after a clean stop, 1 if it could not start or failed, 2 for a mistake in flags or FILE.
-`
-
 // Main runs the program and returns its exit status.
 func Main(args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "demo":
-			return runDemo(args[1:], stdout, stderr)
-		case "repair":
-			return runRepair(args[1:], stdout, stderr)
-		case "bench":
-			return runBench(args[1:], stdout, stderr)
-		case "version":
-			return runVersion(args[1:], stdout, stderr)
-		case "help":
-			fmt.Fprint(stdout, usage)
-			return exitOK
-		}
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return runServe(args, stdout, stderr)
 	}
-	return runServe(args, stdout, stderr)
+	return runCommand(args, stdout, stderr)
 }
 
 // parse reads flags. With done, the program ends with code.
@@ -74,15 +42,25 @@ func parse(fl *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int,
 	err := fl.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
+		fmt.Fprint(stdout, usage())
 		return exitOK, true
 	case err == nil && fl.NArg() > 0:
-		err = fmt.Errorf("unknown argument %q", fl.Arg(0))
+		err = fmt.Errorf("unknown argument %q%s", fl.Arg(0), commandFirst(fl.Arg(0)))
 	}
 	if err != nil {
 		return wrongUsage(stderr, "%v; see webhook-repeater -h", err), true
 	}
 	return 0, false
+}
+
+// commandFirst helps whoever has written a command behind flags.
+func commandFirst(name string) string {
+	for _, cmd := range (&app{}).root().Commands() {
+		if cmd.Name() == name {
+			return ", as a command stands first: webhook-repeater " + name + " ..."
+		}
+	}
+	return ""
 }
 
 func wrongUsage(stderr io.Writer, format string, args ...any) int {
@@ -98,7 +76,7 @@ func runDemo(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if !demo.Run(ctx, stdout, demo.Options{Log: demoLog(*verbose, stderr), Colour: isTerminal(stdout)}) {
+	if !demo.Run(ctx, stdout, demo.Options{Log: demoLog(*verbose, stderr), Colour: colour(stdout)}) {
 		return exitFailed
 	}
 	return exitOK

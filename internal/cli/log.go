@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/webhook-repeater/repeater/internal/config"
 )
@@ -15,7 +14,7 @@ func newLogger(s *config.Settings, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(s.LogLevel)
 	o := &slog.HandlerOptions{Level: level}
-	if s.LogFormat == "text" || s.LogFormat == "auto" && isTerminal(w) {
+	if s.LogFormat == "text" || s.LogFormat == "auto" && onTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o)), level
 	}
 	return slog.New(slog.NewJSONHandler(w, o)), level
@@ -26,15 +25,6 @@ func demoLog(verbose bool, w io.Writer) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // redisLog takes the Redis client's own chatter about connections. What comes

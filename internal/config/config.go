@@ -16,15 +16,23 @@ import (
 
 // Load reads a file. Its error has one line for each mistake.
 func Load(path string) (*Settings, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, text)
+}
+
+func readFile(path string) (string, error) {
 	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the file
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return nil, fmt.Errorf("%s: %w; name a file to read with --config", path, err)
+		return "", fmt.Errorf("%s: %w; name a file to read with --config", path, err)
 	}
-	return Parse(path, string(text))
+	return string(text), nil
 }
 
 // Parse reads the text of a file; name is what its mistakes begin with.

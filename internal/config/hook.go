@@ -85,6 +85,9 @@ func exactPattern(path string) string {
 	return b.String()
 }
 
+// RequestPath is the path as a request bears it.
+func (h *Hook) RequestPath() string { return strings.TrimSuffix(h.Pattern, "{$}") }
+
 func dstHost() kind {
 	return kind{Kind: "URL", quiet: true, set: func(f *fields, v string) error {
 		if err := checkTarget(v); err != nil {

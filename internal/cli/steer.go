@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/webhook-repeater/repeater/internal/client"
+)
+
+func (a *app) pauseCommand() *cobra.Command {
+	return a.steerCommand(client.Pause, "pause", "send nothing more from a lane, until it is resumed",
+		`Send nothing more from a lane, until it is resumed, also across restarts.
+Requests are still accepted, and what waits does not age. Attempts under way are finished.`)
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	return a.steerCommand(client.Resume, "resume", "let a paused lane go on",
+		"Let a paused lane go on. A lane that is not paused is left alone.")
+}
+
+func (a *app) retryCommand() *cobra.Command {
+	return a.steerCommand(client.RetryNow, "retry", "try a destination that fails again now",
+		"Try a destination that fails again now, instead of at the end of its pause.")
+}
+
+func (a *app) dropRefusedCommand() *cobra.Command {
+	return a.steerCommand(client.DropRefused, "drop-refused", "let those messages die that a destination refuses",
+		`Let a lane go on that waits because its destination refuses one message after the other: until
+the next delivery, each one that is refused becomes a dead letter at once. Nothing is deleted.`)
+}
+
+func (a *app) steerCommand(order client.Order, name, short, long string) *cobra.Command {
+	var c connection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: name + " LANE", Short: short, Long: long + "\nLANE is as for webhook-repeater lanes.",
+		Example:           "  webhook-repeater " + name + " http://jira.intranet:8080",
+		Args:              exactly(1, "one LANE; webhook-repeater lanes lists them"),
+		ValidArgsFunction: a.completeOneLane(&c),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.dial()
+			if err != nil {
+				return err
+			}
+			l, err := findLane(cmd.Context(), cl, args[0])
+			if err != nil {
+				return err
+			}
+			if l, err = cl.Steer(cmd.Context(), order, l.Name); err != nil {
+				return err
+			}
+			if asJSON {
+				return a.json(l)
+			}
+			fmt.Fprintf(a.out, "%s is %s. %s\n", clean(l.Name), stateStyle(l.State).paint(string(l.State), colour(a.out)), clean(l.Why))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lane as the API tells it")
+	c.flags(cmd)
+	return cmd
+}
