@@ -1,10 +1,14 @@
 package main_test
 
 import (
+	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +88,51 @@ Nothing waits.
 Routes: jira
 Concurrency: 1
 Last error: the destination answered 503 Service Unavailable, AGO`)
+}
+
+// TestLongStory: of many attempts the first and the last are kept, and numbered as they were. What a
+// destination says moves no cursor.
+func TestLongStory(t *testing.T) {
+	t.Parallel()
+	var attempts []map[string]any
+	for i := range 5 {
+		attempts = append(attempts, map[string]any{"at": "2026-01-02T03:04:05Z", "took_s": 0.5 * float64(i), "status": 400})
+	}
+	attempts[4] = map[string]any{"at": "2026-01-02T03:04:05Z", "took_s": 100, "error": "timeout: no answer"}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/api/v1/lane" {
+			_, _ = io.WriteString(w, `{"name": "http://a:80 own", "state": "refusing"}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"messages": []map[string]any{{"id": "a b", "dest": 1, "route": "r\x1b[2J", "lane": "http://a:80 own",
+			"status": "waiting", "received": "2026-01-02T03:04:05Z", "size": 2048, "attempts": 1204, "history": attempts, "next": "It waits.", "answer": "no\x1b[2J\nmore"}}})
+	}))
+	defer server.Close()
+	res := command(t, t.TempDir(), []string{"TZ=UTC"}, "explain", "a b", "--server", server.URL)
+	want := `a b.1  waiting
+  Route r\x1b[2J, to http://a:80 own, 2.0 KB.
+
+  2026-01-02 03:04:05  accepted      AGO
+  2026-01-02 03:04:05  attempt 1     400 after less than 1 ms
+  2026-01-02 03:04:05  attempt 2     400 after 500 ms
+  2026-01-02 03:04:05  attempt 3     400 after 1.0 s
+                                     (1,199 attempts are not kept)
+  2026-01-02 03:04:05  attempt 1203  400 after 1.5 s
+  2026-01-02 03:04:05  attempt 1204  timeout: no answer after 1 min
+
+  Its last answer began:
+    no\x1b[2J\nmore
+
+  It waits.
+
+  Once the destination is right, try again now: webhook-repeater retry 'http://a:80 own'
+  If it rightly refuses them, let those die that it refuses: webhook-repeater drop-refused 'http://a:80 own'
+`
+	got := regexp.MustCompile(`\d+ d ago`).ReplaceAllString(res.stdout, "AGO")
+	if diff := cmp.Diff(want, got); diff != "" || res.code != 0 {
+		t.Errorf("ends with %d, -want +got:\n%s", res.code, diff)
+	}
 }
 
 // TestJSON: what is printed for programs is what the API tells.

@@ -67,7 +67,7 @@ func (a *app) tellStory(ctx context.Context, cl *client.Client, m *admin.Message
 	number := numbering(m)
 	for i := range m.History {
 		if i > 0 && number(i) > number(i-1)+1 {
-			t.add(cell{}, cell{fmt.Sprintf("(%s not kept)", plural(number(i)-number(i-1)-1, "attempt", "attempts")), dim}, cell{})
+			t.add(cell{}, cell{}, cell{fmt.Sprintf("(%s not kept)", plural(number(i)-number(i-1)-1, "attempt is", "attempts are")), dim})
 		}
 		at := &m.History[i]
 		result := cell{outcome(at) + " after " + took(at.Took), red}
