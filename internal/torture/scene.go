@@ -52,7 +52,8 @@ type lane struct {
 
 // node is one process of the program, and how it is configured over restarts.
 type node struct {
-	port int
+	port  int
+	admin int // port of pages and metrics; 0 for none
 	*proctest.Process
 }
 
@@ -121,6 +122,11 @@ func (s *scene) start(n *node) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[server]\nhost = 127.0.0.1\nport = %d\ngrace = 5s\n", n.port)
 	fmt.Fprintf(&b, "[app]\nbackoff_timeout = 100ms\nbackoff_max_timeout = 500ms\npush_timeout = 2s\n")
+	admin := "off"
+	if n.admin > 0 {
+		admin = proctest.Loopback(n.admin)
+	}
+	fmt.Fprintf(&b, "[admin]\nlisten = %s\n", admin)
 	fmt.Fprintf(&b, "[store]\n%s[log]\nlevel = error\nformat = text\n", s.store)
 	for _, l := range s.lanes {
 		fmt.Fprintf(&b, "[hook:%s]\nsrc_path = %s\ndst_host = http://%s\n%s", l.name, l.dest.Path, l.dest.Addr, l.rules)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,13 +16,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/webhook-repeater/repeater/internal/proctest"
 	"github.com/webhook-repeater/repeater/internal/testport"
 	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 // sample is what the process has taken of the machine.
 type sample struct {
-	memory, descriptors, threads, file int64
+	memory, heap, goroutines, descriptors, threads, file int64
 }
 
 const (
@@ -62,7 +65,7 @@ func soak(ctx context.Context, d time.Duration, rate int) int {
 const soakers = 20
 
 func (s *scene) soak(d time.Duration, rate int) []sample {
-	n := &node{port: testport.Plain(s)}
+	n := &node{port: testport.Plain(s), admin: testport.Plain(s)}
 	s.nodes = append(s.nodes, n)
 	s.start(n)
 	s.awaitAnswer(n)
@@ -104,20 +107,36 @@ func (s *scene) measure(n *node) (sample, error) {
 	status, err := os.ReadFile(proc + "/status") // #nosec G304 -- of our own process
 	descriptors, derr := os.ReadDir(proc + "/fd")
 	file, ferr := os.Stat(filepath.Join(s.dir, "store.db"))
-	if err := errors.Join(err, derr, ferr); err != nil {
+	metrics, merr := fetch("http://" + proctest.Loopback(n.admin) + "/metrics")
+	if err := errors.Join(err, derr, ferr, merr); err != nil {
 		return sample{}, err
 	}
 	return sample{
-		memory: statusOf(string(status), "VmRSS:") << 10, threads: statusOf(string(status), "Threads:"),
+		memory: valueOf(string(status), "VmRSS:") << 10, threads: valueOf(string(status), "Threads:"),
+		heap: valueOf(metrics, "go_memstats_heap_inuse_bytes"), goroutines: valueOf(metrics, "go_goroutines"),
 		descriptors: int64(len(descriptors)), file: file.Size(),
 	}, nil
 }
 
-func statusOf(status, name string) int64 {
-	for line := range strings.Lines(status) {
+func fetch(url string) (string, error) {
+	resp, err := http.Get(url) // #nosec G107 -- of our own process
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return string(text), err
+}
+
+// valueOf is what stands behind a name at the beginning of a line; 0 if it does not.
+func valueOf(text, name string) int64 {
+	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
-			n, _ := strconv.ParseInt(f[1], 10, 64) // a number, or the kernel is not Linux
-			return n
+			v, _ := strconv.ParseFloat(f[1], 64) // or the kernel is not Linux
+			return int64(v)
 		}
 	}
 	return 0
@@ -130,6 +149,8 @@ var measures = []struct {
 	little int64
 }{
 	{"resident memory, bytes", func(s sample) int64 { return s.memory }, 8 << 20},
+	{"heap in use, bytes", func(s sample) int64 { return s.heap }, 8 << 20},
+	{"goroutines", func(s sample) int64 { return s.goroutines }, 10},
 	{"descriptors", func(s sample) int64 { return s.descriptors }, 5},
 	{"threads", func(s sample) int64 { return s.threads }, 3},
 	{"file, bytes", func(s sample) int64 { return s.file }, 1 << 20},
@@ -149,6 +170,9 @@ func compare(samples []sample) (grown []string) {
 			at[i] = median(samples[i*q:(i+1)*q], m.of)
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t\n", m.name, at[0], at[1], at[2], at[3])
+		if at[3] == 0 {
+			grown = append(grown, "NOT KNOWN: "+m.name)
+		}
 		if at[3] > at[1]+at[1]/10+m.little {
 			grown = append(grown, fmt.Sprintf("NOT FLAT: %s: %d in the second quarter, %d in the last", m.name, at[1], at[3]))
 		}
