@@ -60,8 +60,8 @@ func fileLimit(s *scene) {
 	n := s.nodes[0]
 	s.each(func() {
 		s.sleep(200)
-		s.limit(n, 1<<20+s.rnd.Uint64N(20<<20))
-		s.refused(3 * time.Second)
+		s.limit(n, 1<<20+s.rnd.Uint64N(18<<20))
+		s.refused(2 * time.Second)
 		s.flap()
 		s.sleep(400)
 		healed := time.Now()
@@ -108,7 +108,7 @@ func fileDisk(s *scene) {
 	s.each(func() {
 		s.sleep(200)
 		s.fill(dir, ballast)
-		s.refused(3 * time.Second)
+		s.refused(2 * time.Second)
 		s.flap()
 		s.sleep(400)
 		if s.rnd.IntN(5) == 0 {
