@@ -12,8 +12,9 @@ type bug struct {
 }
 
 const (
-	root    = "."
-	crashes = "./internal/crashtest"
+	root       = "."
+	crashes    = "./internal/crashtest"
+	simulation = "./internal/sim"
 )
 
 var bugs = []bug{
@@ -21,7 +22,7 @@ var bugs = []bug{
 		"if err := q.committer.do(ctx, p); err != nil {",
 		"if _, err := q.committer.add(p, true); err != nil {",
 		root, "TestPushOfUnknownOutcome"},
-	{"the same, found by killing processes", 1, "queue_file_push.go",
+	{"acknowledge before the commit: processes are killed", 1, "queue_file_push.go",
 		"if err := q.committer.do(ctx, p); err != nil {",
 		"if _, err := q.committer.add(p, true); err != nil {",
 		crashes, "TestKillFileStore"},
@@ -37,6 +38,10 @@ var bugs = []bug{
 		"for i, d := range rt.dests {",
 		"b.Messages = b.Messages[:1]\n\tfor i, d := range rt.dests[:1] {",
 		root, "TestFanOutIsOneBatch"},
+	{"do not sync", 2, "queue_file_open.go",
+		"NoFreelistSync:  true, // see fileQueue.commit",
+		"NoFreelistSync:  true,\n\t\tNoSync: true,",
+		root, "TestPowerLoss"},
 	{"do not wait for replicas", 2, "queue_redis_wait.go",
 		"if err == nil && n < int64(q.wait.replicas) {",
 		"if err == nil && n < 0 {",
@@ -45,10 +50,14 @@ var bugs = []bug{
 		"\to := outcome{msg: e.msg, cancelled: true}\n",
 		"\to := outcome{msg: e.msg, cancelled: true}\n\t_ = l.w.r.queue.Settle(l.w.attempts, l.name, e.token, []Settlement{{Key: e.msg.Key, Kind: SettleDelivered}})\n",
 		root, "TestRestartKeepsThePause"},
-	{"the same, found by stopping processes", 3, "lane.go",
+	{"pop before the delivery: processes are stopped", 3, "lane.go",
 		"\to := outcome{msg: e.msg, cancelled: true}\n",
 		"\to := outcome{msg: e.msg, cancelled: true}\n\t_ = l.w.r.queue.Settle(l.w.attempts, l.name, e.token, []Settlement{{Key: e.msg.Key, Kind: SettleDelivered}})\n",
 		crashes, "TestGraceEnds"},
+	{"pop before the delivery: a simulation", 3, "lane.go",
+		"\to := outcome{msg: e.msg, cancelled: true}\n",
+		"\to := outcome{msg: e.msg, cancelled: true}\n\t_ = l.w.r.queue.Settle(l.w.attempts, l.name, e.token, []Settlement{{Key: e.msg.Key, Kind: SettleDelivered}})\n",
+		simulation, "TestSeeds"},
 	{"number every attempt 1", 3, "outgoing.go",
 		"strconv.Itoa(m.Attempts+1)",
 		"strconv.Itoa(1)",
@@ -73,6 +82,10 @@ var bugs = []bug{
 		"if t.bucket(bucketOrder).Get(order) != nil {",
 		"if t.bucket(bucketOrder).Get(order) != nil && c.seq == 0 {",
 		root, "TestOrderBy"},
+	{"hand out twice what was found before its commit was told of", 5, "queue_file_settle.go",
+		"if _, ok := l.freeing[e.card.key]; ok {",
+		"if true {",
+		root, "TestFreedWhileClaimedIsHandedOutOnce"},
 	{"let a failed message be overtaken in a strict lane", 5, "health.go",
 		"\t\tif l.set.strict {\n\t\t\treturn l.hold(a, s)",
 		"\t\tif l.set.strict && a.msg.Attempts > 0 {\n\t\t\treturn l.hold(a, s)",
@@ -86,8 +99,8 @@ var bugs = []bug{
 		"h.refusals = refusals",
 		root, "TestRestartKeepsThePause"},
 	{"end retries in silence", 7, "health.go",
-		"\t\ts.Kind, s.Reason = SettleDead, why+s.Reason\n\t\tl.burying = true",
-		"\t\ts.Kind, s.Reason = SettleDelivered, why+s.Reason\n\t\tl.burying = true",
+		"\t\ts.Kind, s.Reason = SettleDead, why+s.Reason\n\t\tl.burying = l.pause > 0",
+		"\t\ts.Kind, s.Reason = SettleDelivered, why+s.Reason\n\t\tl.burying = l.pause > 0",
 		root, "TestMaxAge"},
 	{"no cap on pauses and their jitter", 7, "retry.go",
 		"return min(max(d, retryAfter), p.max)",
@@ -142,8 +155,8 @@ var bugs = []bug{
 		"if token == '' and holder and not again then return {-1} end",
 		root, "TestQueue/miniredis/(Claim|TakeOver)"},
 	{"drain without end", 14, "worker.go",
-		"time.AfterFunc(w.r.cfg.drain, w.cancel)",
-		"time.AfterFunc(1000*w.r.cfg.drain, w.cancel)",
+		"time.AfterFunc(w.r.config().drain, w.cancel)",
+		"time.AfterFunc(1000*w.r.config().drain, w.cancel)",
 		crashes, "TestGraceEnds"},
 	{"leave a goroutine behind", 14, "worker.go",
 		"w.wg.Go(w.prune)",

@@ -26,12 +26,7 @@ func run() int {
 	list := flag.Bool("list", false, "print them as a table, and do nothing")
 	bare := flag.Bool("bare", false, "do not run the tests without bugs first")
 	flag.Parse()
-	var some []bug
-	for _, b := range bugs {
-		if strings.Contains(b.name, *only) {
-			some = append(some, b)
-		}
-	}
+	some := chosen(*only)
 	if *list {
 		for _, b := range some {
 			fmt.Println(b.row())
@@ -51,6 +46,20 @@ func run() int {
 		return 1
 	}
 	return plantAll(ctx, module, some)
+}
+
+// chosen are the bugs with a word in their name, or the one that has that name.
+func chosen(only string) []bug {
+	var some []bug
+	for _, b := range bugs {
+		if b.name == only {
+			return []bug{b}
+		}
+		if strings.Contains(b.name, only) {
+			some = append(some, b)
+		}
+	}
+	return some
 }
 
 func plantAll(ctx context.Context, module string, some []bug) int {
@@ -73,7 +82,8 @@ func plantAll(ctx context.Context, module string, some []bug) int {
 	return 0
 }
 
-// row is the bug's row of the table in docs/proofs.md.
+// row is the bug's row of the table in docs/proofs.md, where a bar ends a cell.
 func (b *bug) row() string {
-	return fmt.Sprintf("| %d | %s | `go test -run '%s' %s` |", b.promise, b.name, anchored(b.run), b.pkg)
+	test := fmt.Sprintf("go test -run '%s' %s", anchored(b.run), b.pkg)
+	return fmt.Sprintf("| %d | %s | `%s` |", b.promise, b.name, strings.ReplaceAll(test, "|", `\|`))
 }
