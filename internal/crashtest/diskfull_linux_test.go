@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 // TestDiskFull lets the store run out of room, by a limit to the size of the process's
@@ -22,39 +23,39 @@ func TestDiskFull(t *testing.T) {
 }
 
 func fullDisk(t *testing.T, room uint64) {
-	l := newLedger()
-	dest := newDestination(t, l)
+	l := witness.NewLedger()
+	dest := witness.NewDestination(t, l)
 	s := newSetup(t, dest)
 	p := s.start(t)
 	s.awaitListening(t)
 	p.limitFiles(t, room)
-	senders := startSenders(t, l, 0, s.url())
-	l.awaitRefused(t, 100)
+	senders := (&witness.Senders{Ledger: l, URLs: []string{s.url()}}).Start(t)
+	awaitRefused(t, l, 100)
 
 	// What is stored goes out also while nothing can be stored.
-	dest.up(t)
-	l.awaitArrivals(t, 100)
-	dest.down()
-	l.awaitRefused(t, 100)
+	dest.Up(t)
+	awaitArrivals(t, l, 100)
+	dest.Down()
+	awaitRefused(t, l, 100)
 
 	// Room again: no restart is needed.
 	p.limitFiles(t, unix.RLIM_INFINITY)
 	p.serving(t, l)
 	p.limitFiles(t, room)
-	l.awaitRefused(t, 100)
+	awaitRefused(t, l, 100)
 	if !p.Alive() {
 		t.Fatal("the process did not survive a full disk")
 	}
-	senders.stop()
+	senders.Stop()
 
 	p.Kill()
-	dest.up(t)
+	dest.Up(t)
 	p = s.start(t)
-	l.settle(t, patience)
+	l.Settle(t, patience)
 	p.stop(t)
 	p.quiet(t, l)
 	s.empty(t, repeater.WithFile(s.file()))
-	t.Logf("disk full: %s", l.figures())
+	t.Logf("disk full: %s", l.Counts())
 }
 
 func (p process) limitFiles(t *testing.T, bytes uint64) {
@@ -66,10 +67,11 @@ func (p process) limitFiles(t *testing.T, bytes uint64) {
 }
 
 // awaitRefused waits until senders have heard 503 so many more times.
-func (l *ledger) awaitRefused(t *testing.T, n int) {
+func awaitRefused(t *testing.T, l *witness.Ledger, n int) {
 	t.Helper()
-	before := l.count(func() int { return l.refused })
-	if !l.await(4*patience, func() bool { return l.refused >= before+n }) { // the disk fills at the pace of the senders
+	before := l.Counts().Refused
+	// The disk fills at the pace of the senders.
+	if !l.Await(4*patience, func(c witness.Counts) bool { return c.Refused >= before+n }) {
 		t.Fatalf("no 503 within %v", 4*patience)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 func kills() int {
@@ -22,24 +23,24 @@ func kills() int {
 func TestKillFileStore(t *testing.T) {
 	t.Parallel()
 	r := seeded(t)
-	l := newLedger()
-	dest := newDestination(t, l)
+	l := witness.NewLedger()
+	dest := witness.NewDestination(t, l)
 	s := newSetup(t, dest)
-	senders := startSenders(t, l, 0, s.url())
+	senders := (&witness.Senders{Ledger: l, URLs: []string{s.url()}}).Start(t)
 	var restarts []time.Duration
 	for range kills() {
 		// A destination that is down leaves a backlog for the next start.
 		if r.IntN(3) == 0 {
-			dest.down()
+			dest.Down()
 		} else {
-			dest.up(t)
+			dest.Up(t)
 		}
 		p := s.start(t)
 		if r.IntN(5) == 0 { // while it starts
 			time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
 		} else { // under load
 			restarts = append(restarts, p.serving(t, l))
-			dest.trouble(t, r)
+			trouble(t, dest, r)
 			time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
 		}
 		if !p.Alive() {
@@ -48,51 +49,51 @@ func TestKillFileStore(t *testing.T) {
 		p.Kill()
 		p.quiet(t, l)
 	}
-	dest.unwell.Store(0)
-	dest.up(t)
+	dest.Unwell.Store(0)
+	dest.Up(t)
 	p := s.start(t)
 	restarts = append(restarts, p.serving(t, l))
-	senders.stop()
-	l.await(patience, func() bool { return l.owed == 0 })
+	senders.Stop()
+	l.AwaitAll(patience)
 	p.suspects(l)
-	l.settle(t, patience)
+	l.Settle(t, patience)
 	p.stop(t)
 	p.quiet(t, l)
 	s.empty(t, repeater.WithFile(s.file()))
 	slices.Sort(restarts)
 	t.Logf("file store: kills %d, %s, restart median %v, longest %v",
-		kills(), l.figures(), restarts[len(restarts)/2].Round(time.Millisecond), restarts[len(restarts)-1].Round(time.Millisecond))
+		kills(), l.Counts(), restarts[len(restarts)/2].Round(time.Millisecond), restarts[len(restarts)-1].Round(time.Millisecond))
 }
 
 // trouble lets a destination that is up fail sometimes, and sometimes recover.
-func (d *destination) trouble(t *testing.T, r *rand.Rand) {
+func trouble(t *testing.T, d *witness.Destination, r *rand.Rand) {
 	t.Helper()
-	if d.srv == nil || r.IntN(3) == 0 {
+	if !d.IsUp() || r.IntN(3) == 0 {
 		return
 	}
-	d.awaitDelivery(t)
-	d.unwell.Store(int32(1 + r.IntN(3)))
+	awaitDelivery(t, d)
+	d.Unwell.Store(int32(1 + r.IntN(3)))
 	if r.IntN(2) == 0 {
-		d.awaitDelivery(t)
+		awaitDelivery(t, d)
 	}
 }
 
 // awaitDelivery waits for more than the one arrival that may be under way.
-func (d *destination) awaitDelivery(t *testing.T) {
+func awaitDelivery(t *testing.T, d *witness.Destination) {
 	t.Helper()
-	l := d.ledger
-	before := l.count(l.arrivals)
-	if !l.await(patience, func() bool { return l.arrivals() > before+1 }) {
+	l := d.Ledger
+	before := l.Counts().Arrived
+	if !l.Await(patience, func(c witness.Counts) bool { return c.Arrived > before+1 }) {
 		t.Fatalf("nothing was delivered within %v", patience)
 	}
 }
 
 // serving waits until something is acknowledged, and says how long that took from
 // the start of the process.
-func (p process) serving(t *testing.T, l *ledger) time.Duration {
+func (p process) serving(t *testing.T, l *witness.Ledger) time.Duration {
 	t.Helper()
-	before := l.count(l.promises)
-	if !l.await(patience, func() bool { return l.promises() > before }) {
+	before := l.Counts().Promised
+	if !l.Await(patience, func(c witness.Counts) bool { return c.Promised > before }) {
 		t.Fatalf("nothing was acknowledged within %v", patience)
 	}
 	return time.Since(p.Since)

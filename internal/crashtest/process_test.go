@@ -12,6 +12,7 @@ import (
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
 	"github.com/webhook-repeater/repeater/internal/testport"
+	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 // setup is how one process is configured; it stays the same over restarts.
@@ -40,9 +41,9 @@ src_path = /hook
 dst_host = %s
 `
 
-func newSetup(t *testing.T, dest *destination) *setup {
+func newSetup(t *testing.T, dest *witness.Destination) *setup {
 	t.Helper()
-	s := &setup{dir: t.TempDir(), port: testport.Plain(t), dest: "http://" + dest.addr, grace: 5 * time.Second}
+	s := &setup{dir: t.TempDir(), port: testport.Plain(t), dest: "http://" + dest.Addr, grace: 5 * time.Second}
 	s.store = "file = " + s.file()
 	return s
 }
@@ -84,14 +85,14 @@ var suspicion = regexp.MustCompile(`"a message may be what has ended the process
 
 // suspects notes the messages that the program has taken out of their order, as it says
 // of each.
-func (p process) suspects(l *ledger) {
+func (p process) suspects(l *witness.Ledger) {
 	for _, m := range suspicion.FindAllStringSubmatch(p.Stderr.String(), -1) {
-		l.note(func() { l.suspect[m[1]] = true })
+		l.Suspect(m[1])
 	}
 }
 
 // quiet expects that the process had nothing else to complain about.
-func (p process) quiet(t *testing.T, l *ledger) {
+func (p process) quiet(t *testing.T, l *witness.Ledger) {
 	t.Helper()
 	p.suspects(l)
 	if text := p.Stdout.String() + p.Stderr.String(); complaint(text) {

@@ -17,6 +17,7 @@ import (
 	"github.com/webhook-repeater/repeater/internal/proctest"
 	"github.com/webhook-repeater/repeater/internal/redistest"
 	"github.com/webhook-repeater/repeater/internal/testport"
+	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 const (
@@ -35,11 +36,11 @@ const (
 func TestThreeProcesses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	var lanes []*destination
+	var lanes []*witness.Destination
 	for n := range laneCount {
-		d := newDestination(t, newLedger())
-		d.path = fmt.Sprintf("/lane%d", n)
-		d.up(t)
+		d := witness.NewDestination(t, witness.NewLedger())
+		d.Path = fmt.Sprintf("/lane%d", n)
+		d.Up(t)
 		lanes = append(lanes, d)
 	}
 	var processes []process
@@ -65,9 +66,9 @@ func TestThreeProcesses(t *testing.T) {
 
 	finished.Wait()
 	for _, d := range lanes {
-		d.ledger.settle(t, 2*patience)
-		if n := d.ledger.count(func() int { return d.ledger.repeated }); n > 2*mostRepeated {
-			t.Errorf("%s: %d deliveries repeated, want no more than %d a fault", d.path, n, mostRepeated)
+		d.Ledger.Settle(t, 2*patience)
+		if n := d.Ledger.Counts().Repeated; n > 2*mostRepeated {
+			t.Errorf("%s: %d deliveries repeated, want no more than %d a fault", d.Path, n, mostRepeated)
 		}
 	}
 	for _, p := range processes[1:] {
@@ -87,32 +88,31 @@ func TestThreeProcesses(t *testing.T) {
 
 // awaitMoving waits until each lane delivers again, and says how long that took. It must
 // not be longer than a dead claim lives, and a second; the machine gets some time for itself.
-func awaitMoving(t *testing.T, lanes []*destination) time.Duration {
+func awaitMoving(t *testing.T, lanes []*witness.Destination) time.Duration {
 	t.Helper()
 	const own = 3 * time.Second
 	began := time.Now()
 	before := make([]int, len(lanes))
 	for i, d := range lanes {
-		before[i] = d.ledger.count(d.ledger.arrivals)
+		before[i] = d.Ledger.Counts().Arrived
 	}
 	for i, d := range lanes {
-		l := d.ledger
-		if !l.await(claimTTL+time.Second+own-time.Since(began), func() bool { return l.arrivals() > before[i]+1 }) {
-			t.Fatalf("%s has not moved %v after a process was lost", d.path, time.Since(began))
+		if !d.Ledger.Await(claimTTL+time.Second+own-time.Since(began), func(c witness.Counts) bool { return c.Arrived > before[i]+1 }) {
+			t.Fatalf("%s has not moved %v after a process was lost", d.Path, time.Since(began))
 		}
 	}
 	return time.Since(began)
 }
 
 // startShared runs the program with a hook for each lane.
-func startShared(t *testing.T, port int, redis string, lanes []*destination) process {
+func startShared(t *testing.T, port int, redis string, lanes []*witness.Destination) process {
 	t.Helper()
 	dir := t.TempDir()
 	var b strings.Builder
 	fmt.Fprintf(&b, "[server]\nhost = 127.0.0.1\nport = %d\n[app]\nbackoff_timeout = 100ms\nbackoff_max_timeout = 500ms\n", port)
 	fmt.Fprintf(&b, "[store]\nredis_url = redis://%s/0\n[log]\nlevel = error\nformat = text\n", redis)
 	for n, d := range lanes {
-		fmt.Fprintf(&b, "[hook:lane%d]\nsrc_path = %s\ndst_host = http://%s\n", n, d.path, d.addr)
+		fmt.Fprintf(&b, "[hook:lane%d]\nsrc_path = %s\ndst_host = http://%s\n", n, d.Path, d.Addr)
 	}
 	name := filepath.Join(dir, "config.ini")
 	if err := os.WriteFile(name, []byte(b.String()), 0o600); err != nil {
@@ -135,16 +135,16 @@ func awaitServing(t *testing.T, url string) {
 
 // sendToLanes sends to each lane, one request after the other, from a sender of its own that goes to the
 // next process when one does not answer.
-func sendToLanes(lanes []*destination, urls []string) (*atomic.Int64, *sync.WaitGroup) {
+func sendToLanes(lanes []*witness.Destination, urls []string) (*atomic.Int64, *sync.WaitGroup) {
 	sent, finished := new(atomic.Int64), new(sync.WaitGroup)
 	for n, d := range lanes {
 		finished.Go(func() {
-			client := newClient()
+			client := witness.NewClient()
 			client.Timeout = time.Second
 			defer client.CloseIdleConnections()
 			at := n
 			for seq, ok := 0, 0; ok < lettersALane; seq++ {
-				if send(client, urls[at%len(urls)]+d.path, letter{n, seq}, d.ledger) {
+				if witness.Send(client, urls[at%len(urls)]+d.Path, witness.Letter{Sender: n, Seq: seq}, d.Ledger) {
 					ok++
 					sent.Add(1)
 					time.Sleep(senderPause)
@@ -167,15 +167,13 @@ func awaitSent(t *testing.T, sent *atomic.Int64, n int) {
 	}
 }
 
-func laneTable(lanes []*destination) string {
+func laneTable(lanes []*witness.Destination) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "lane\tacknowledged\tdelivered\tlost\trepeated\tunanswered\t")
 	for _, d := range lanes {
-		l := d.ledger
-		l.mu.Lock()
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", d.path, len(l.promised), len(l.arrived), l.owed, l.repeated, l.cut+l.refused)
-		l.mu.Unlock()
+		c := d.Ledger.Counts()
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", d.Path, c.Promised, c.Arrived, c.Owed, c.Repeated, c.Cut+c.Refused)
 	}
 	_ = w.Flush()
 	return b.String()

@@ -3,7 +3,6 @@ package crashtest
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -14,15 +13,16 @@ import (
 
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/proctest"
+	"github.com/webhook-repeater/repeater/internal/witness"
 )
 
 // TestSecondProcessOnOneFile starts the program again beside itself. The second gets
 // a port that is taken: if it tried to listen first, it would complain of that.
 func TestSecondProcessOnOneFile(t *testing.T) {
 	t.Parallel()
-	l := newLedger()
-	dest := newDestination(t, l)
-	dest.up(t)
+	l := witness.NewLedger()
+	dest := witness.NewDestination(t, l)
+	dest.Up(t)
 	s := newSetup(t, dest)
 	first := s.start(t)
 	s.sendSome(t, l, 0, 5)
@@ -43,10 +43,10 @@ func TestSecondProcessOnOneFile(t *testing.T) {
 	}
 
 	s.sendSome(t, l, 5, 5)
-	l.settle(t, patience)
+	l.Settle(t, patience)
 	first.stop(t)
 	first.quiet(t, l)
-	l.allOnce(t)
+	allOnce(t, l)
 	s.empty(t, repeater.WithFile(s.file()))
 }
 
@@ -54,15 +54,15 @@ func TestSecondProcessOnOneFile(t *testing.T) {
 // finished, the others wait for the next start as if they had never been touched.
 func TestDrainOnSIGTERM(t *testing.T) {
 	t.Parallel()
-	l := newLedger()
-	dest := newDestination(t, l)
+	l := witness.NewLedger()
+	dest := witness.NewDestination(t, l)
 	draining := make(chan struct{})
-	dest.answer = func(*http.Request) { <-draining }
-	dest.up(t)
+	dest.Answer = func(*http.Request) { <-draining }
+	dest.Up(t)
 	s := newSetup(t, dest)
 	p := s.start(t)
 	s.sendSome(t, l, 0, 20)
-	l.awaitArrivals(t, 1)
+	awaitArrivals(t, l, 1)
 	p.Signal(t, syscall.SIGTERM)
 	s.awaitRefusing(t)
 	close(draining)
@@ -70,52 +70,50 @@ func TestDrainOnSIGTERM(t *testing.T) {
 		t.Errorf("the process exited with %d, want 0", code)
 	}
 	p.quiet(t, l)
-	if n := l.count(l.arrivals); n != 1 {
+	if n := l.Counts().Arrived; n != 1 {
 		t.Errorf("%d requests were delivered by the end, want the one in flight", n)
 	}
 	s.start(t)
-	l.settle(t, patience)
-	l.allOnce(t)
+	l.Settle(t, patience)
+	allOnce(t, l)
 }
 
 // TestGraceEnds stops the program while an attempt hangs: it is given up, and does
 // not count.
 func TestGraceEnds(t *testing.T) {
 	t.Parallel()
-	l := newLedger()
-	dest := newDestination(t, l)
+	l := witness.NewLedger()
+	dest := witness.NewDestination(t, l)
 	hang := make(chan struct{})
-	dest.answer = func(*http.Request) { <-hang }
-	dest.up(t)
+	dest.Answer = func(*http.Request) { <-hang }
+	dest.Up(t)
 	s := newSetup(t, dest)
 	s.grace = 300 * time.Millisecond
 	p := s.start(t)
 	s.sendSome(t, l, 0, 20)
-	l.awaitArrivals(t, 1)
+	awaitArrivals(t, l, 1)
 	p.stop(t)
 	close(hang)
 	s.start(t)
-	l.settle(t, patience)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.repeated != 1 {
-		t.Errorf("%d requests were delivered again, want the one that was given up", l.repeated)
+	l.Settle(t, patience)
+	if n := l.Counts().Repeated; n != 1 {
+		t.Errorf("%d requests were delivered again, want the one that was given up", n)
 	}
-	for id, attempts := range l.attempts {
+	for at, attempts := range l.Attempts() {
 		if slices.Max(attempts) != 1 {
-			t.Errorf("%v arrived as attempts %v, want 1 only", l.arrived[id], attempts)
+			t.Errorf("%v arrived as attempts %v, want 1 only", at, attempts)
 		}
 	}
 }
 
 // sendSome sends requests one after the other, all of which are to be acknowledged.
-func (s *setup) sendSome(t *testing.T, l *ledger, from, n int) {
+func (s *setup) sendSome(t *testing.T, l *witness.Ledger, from, n int) {
 	t.Helper()
-	c := newClient()
+	c := witness.NewClient()
 	defer c.CloseIdleConnections()
 	s.awaitListening(t)
 	for seq := from; seq < from+n; seq++ {
-		if !send(c, s.url(), letter{0, seq}, l) {
+		if !witness.Send(c, s.url(), witness.Letter{Sender: 0, Seq: seq}, l) {
 			t.Fatalf("request %d was not acknowledged", seq)
 		}
 	}
@@ -149,21 +147,19 @@ func (s *setup) awaitDial(t *testing.T, wanted func(error) bool) {
 	}
 }
 
-func (l *ledger) awaitArrivals(t *testing.T, n int) {
+func awaitArrivals(t *testing.T, l *witness.Ledger, n int) {
 	t.Helper()
-	if !l.await(patience, func() bool { return l.arrivals() >= n }) {
+	if !l.Await(patience, func(c witness.Counts) bool { return c.Arrived >= n }) {
 		t.Fatalf("%d requests did not arrive within %v", n, patience)
 	}
 }
 
 // allOnce expects each request to have arrived in one attempt, the first.
-func (l *ledger) allOnce(t *testing.T) {
+func allOnce(t *testing.T, l *witness.Ledger) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(l.attempts)) {
-		if got := fmt.Sprint(l.attempts[id]); got != "[1]" {
-			t.Errorf("%v arrived as attempts %v, want 1 only", l.arrived[id], got)
+	for at, attempts := range l.Attempts() {
+		if got := fmt.Sprint(attempts); got != "[1]" {
+			t.Errorf("%v arrived as attempts %v, want 1 only", at, got)
 		}
 	}
 }

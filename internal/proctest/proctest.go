@@ -23,13 +23,21 @@ var (
 
 // Main runs the tests of a package that uses Program.
 func Main(m *testing.M) int {
-	var err error
-	if scratch, err = os.MkdirTemp("", "proctest-"); err != nil {
+	done, err := Begin()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(scratch)
+	defer done()
 	return m.Run()
+}
+
+// Begin is Main for a program that is no test. Call done at its end.
+func Begin() (done func(), err error) {
+	if scratch, err = os.MkdirTemp("", "proctest-"); err != nil {
+		return nil, err
+	}
+	return func() { _ = os.RemoveAll(scratch) }, nil
 }
 
 // Program builds cmd/name, once, and returns where it is. It is never built with -race:
