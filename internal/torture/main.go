@@ -68,7 +68,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	quick := flag.Bool("quick", false, "the least that proves something (the default)")
 	long := flag.Bool("long", false, "many more cycles")
-	seed := flag.Uint64("seed", rand.Uint64N(1_000_000), "what all random choices follow from")
+	seed := flag.Uint64("seed", rand.Uint64N(1_000_000), "what all random choices follow from") // #nosec G404 -- a seed to be told, not a secret
 	only := flag.String("only", "", "play these scenarios, with commas between")
 	together := flag.Int("together", 3, "so many scenarios at a time")
 	soakFor := flag.Duration("soak", 0, "no scenarios: send for so long at an even rate, and see whether anything grows")
