@@ -41,7 +41,7 @@ func (t trace) byName() map[string]string {
 		if stories[e.who] == nil {
 			stories[e.who] = new(strings.Builder)
 		}
-		stories[e.who].WriteString(e.String() + "\n")
+		fmt.Fprintln(stories[e.who], e)
 	}
 	texts := make(map[string]string)
 	for name, b := range stories {
