@@ -88,9 +88,12 @@ func (n *line) take(req *http.Request, body []byte) (*message, *flight, reply) {
 	if !f.again {
 		m.lane.started, m.lane.starter = f.began, f.p
 	}
-	if w.kills(m) {
+	if w.ends(m) {
 		after := w.plan.seed.between(0, 100*time.Millisecond, "kills after", m.name, f.nth)
-		time.AfterFunc(after, func() { w.exit(exit{process: n.p.number, killed: true, away: 10 * after}) })
+		w.kills.Go(func() {
+			time.Sleep(after)
+			w.exit(exit{process: n.p.number, killed: true, away: 10 * after})
+		})
 	}
 	return m, f, w.answer(m, f.nth)
 }

@@ -27,7 +27,8 @@ type world struct {
 	calm      bool // nothing goes wrong any more
 	wellAgain bool // nor is any destination down
 	processes []*process
-	everybody []*process // also those of the past
+	everybody []*process     // also those of the past
+	kills     sync.WaitGroup // by messages; none begins once it is calm
 	lives     []int
 	requests  []*request    // that were answered
 	trouble   time.Duration // when something was last wrong with any process or the store
@@ -128,10 +129,10 @@ func (w *world) play() {
 		wg.Go(h.do)
 	}
 	wg.Wait()
+	w.recover()
 	if w.broken() {
 		return
 	}
-	w.recover()
 	w.await()
 }
 
@@ -193,6 +194,7 @@ func (w *world) recover() {
 	w.calm = true
 	w.note("", "calm", "from now on nothing goes wrong")
 	w.mu.Unlock()
+	w.kills.Wait()
 	for _, name := range slices.Sorted(maps.Keys(w.plan.lanes)) {
 		w.mu.Lock()
 		paused := w.ledger.lanes[name].paused
@@ -283,14 +285,14 @@ func (w *world) answer(m *message, n int) reply {
 	if r, poisoned := w.plan.seed.poison(m.name, n); poisoned && !w.calm && !m.lane.spec.host.sound {
 		return r
 	}
-	if w.kills(m) {
+	if w.ends(m) {
 		return reply{after: never, whole: true}
 	}
 	return w.plan.seed.answer(w.moodOf(m), m.name, n, time.Now())
 }
 
-// kills tells of a message that ends the process that tries it.
-func (w *world) kills(m *message) bool {
+// ends tells of a message that ends the process that tries it.
+func (w *world) ends(m *message) bool {
 	return m.name == w.plan.killer && !w.calm && !m.lane.spec.host.sound
 }
 
