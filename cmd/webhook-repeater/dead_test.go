@@ -134,13 +134,24 @@ func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"error":"the store does not answer; the log tells why"}`))
 		return
 	}
-	var f struct{ Max int }
+	var f struct {
+		Max int
+		To  string
+	}
 	_ = json.NewDecoder(r.Body).Decode(&f)
+	if s.steps.Load() > 0 && f.To != stepperTo {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"error":"what died meanwhile is not meant"}`))
+		return
+	}
 	if s.steps.Add(1) <= s.waits {
 		s.asked <- struct{}{}
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"done": f.Max, "more": true, "to": time.Now()})
+	_ = json.NewEncoder(w).Encode(map[string]any{"done": f.Max, "more": true, "to": stepperTo})
 }
+
+// stepperTo is what later steps are to repeat.
+const stepperTo = "2026-01-02T03:04:05Z"
 
 // TestInterrupt ends between two steps, and tells how many were done.
 func TestInterrupt(t *testing.T) {

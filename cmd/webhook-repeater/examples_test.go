@@ -24,7 +24,7 @@ func examples(t *testing.T) (lines []string) {
 		switch {
 		case line == "Examples:":
 			within = true
-		case line == "":
+		case line == "", line == "```":
 			within = false
 		case within:
 			lines = append(lines, line)
@@ -60,8 +60,8 @@ func TestExamples(t *testing.T) {
 			r.watches(strings.Fields(text)[1:])
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		cmd := exec.CommandContext(ctx, "bash", "-c", text) // #nosec G204 -- what the documentation shows
+		ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // bench alone takes a while
+		cmd := exec.CommandContext(ctx, "bash", "-c", text)                  // #nosec G204 -- what the documentation shows
 		cmd.Dir = r.dir
 		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "REPEATER_TOKEN="+rigToken)
 		out, err := cmd.CombinedOutput()

@@ -117,6 +117,9 @@ func runCommand(args []string, stdout, stderr io.Writer) int {
 		args = append([]string{cmd.Name()}, doubleDashes(cmd.Flags(), rest)...)
 	}
 	root.SetArgs(args)
+	if cmd.DisableFlagParsing { // it minds signals itself, too
+		return a.code(cmd.Name(), root.Execute())
+	}
 	// The first signal ends what can end in order, the second one ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -68,7 +68,8 @@ func helpText(cmd *cobra.Command) string {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}
-	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() {
+	told := cmd.DisableFlagParsing && strings.Contains(text, "\nFlags:\n")
+	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() && !told {
 		fmt.Fprintf(&b, "\nFlags:\n%s", flags.FlagUsages())
 	}
 	return b.String()
