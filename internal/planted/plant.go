@@ -98,7 +98,7 @@ func (b *bug) caught(ctx context.Context, module string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	out, err := o.run(ctx, dir, "test", "-count=1", "-timeout", within.String(), "-run", anchored(b.run), b.pkg)
+	out, err := o.run(ctx, dir, "test", "-count=1", "-vet=off", "-ldflags=-s -w", "-timeout", within.String(), "-run", anchored(b.run), b.pkg)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s has not told within %v", b.run, within)
