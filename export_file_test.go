@@ -38,3 +38,10 @@ var DiskFree = diskFree
 
 // StillThere is asked after each opening of the file.
 var StillThere = stillThere
+
+// FileAwaited returns how many operations that somebody waits for have not been taken yet, as the committer counts them.
+func FileAwaited(q *FileQueue) int {
+	q.committer.mu.Lock()
+	defer q.committer.mu.Unlock()
+	return q.committer.awaited
+}

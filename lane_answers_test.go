@@ -263,6 +263,43 @@ func TestTurnComesTooLate(t *testing.T) {
 	}, repeater.Route("/a", "http://a.example", repeater.Concurrency(2)), repeater.Route("/b", "http://b.example"), repeater.WithQuickRetries(0))
 }
 
+// TestTurnComesInAPause: nor is it made if another process's operator has paused the lane, which this one only
+// hears of when it renews its claim.
+func TestTurnComesInAPause(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.meddle(&meddler{claim: func(_ int64, c repeater.ClaimRequest, do func() (repeater.Claim, error)) (repeater.Claim, error) {
+			claim, err := do()
+			for i := range claim.Messages {
+				if c.Lane == laneB {
+					claim.Messages[i].Lost = 3
+				}
+			}
+			return claim, err
+		}})
+		b.replies(func(tr sent) reply {
+			if tr.body == "a1" {
+				return reply{status: 200, after: 20 * time.Second}
+			}
+			return status(200)
+		})
+		b.accept("/a", "a1")
+		b.pass(0)
+		b.accept("/b", "suspect")
+		b.pass(0)
+		if err := b.queue.Steer(context.Background(), laneB, repeater.LanePause); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Minute)
+		b.wants("while the lane is paused", "a1#1")
+		if err := b.rp.Resume(context.Background(), laneB); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(time.Minute)
+		b.wants("after it was resumed", "suspect#1")
+	}, repeater.Route("/a", "http://a.example"), repeater.Route("/b", "http://b.example"), repeater.WithQuickRetries(0))
+}
+
 // TestOrderDuringAClaimThatFails: the lane goes on all the same.
 func TestOrderDuringAClaimThatFails(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,7 @@ func (l *lane) onClaimed(c claimed) {
 	l.buffer = append(l.buffer, c.Messages...)
 	l.bury(c.More)
 	if c.Paused {
+		l.stops.Add(1)
 		l.recall()
 		l.barrier = l.barrier || len(l.buffer) > 0
 	}

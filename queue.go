@@ -14,7 +14,8 @@ var (
 	// ErrStale is the answer to a token that no longer holds its lane.
 	// Whatever came with it has changed nothing.
 	ErrStale = errors.New("claim is stale")
-	// ErrCorrupt marks a message whose stored bytes are not those that were pushed.
+	// ErrCorrupt marks a message whose stored bytes are not those that were pushed, or a
+	// file store that is damaged and not used any more (see [RepairFile]).
 	ErrCorrupt = errors.New("stored message is corrupt")
 	// ErrNotFound is the answer where a single message is named that is not stored.
 	ErrNotFound = errors.New("no such message")

@@ -197,9 +197,8 @@ func (c *committer) loop() {
 			c.gather()
 			ops, more := c.take()
 			if len(ops) > 0 {
-				began := time.Now()
 				c.commit(ops)
-				c.expect(ops, time.Since(began))
+				c.expect(ops)
 			}
 			if !more {
 				break
@@ -234,17 +233,19 @@ func (c *committer) gather() {
 }
 
 // expect learns from a commit how many will be waiting before the next one.
-func (c *committer) expect(ops []*queuedOp, took time.Duration) {
-	c.took = took
+func (c *committer) expect(ops []*queuedOp) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.awaited
+	c.company = (c.awaited + awaitedOf(ops)) * 3 / 4
+}
+
+func awaitedOf(ops []*queuedOp) (n int) {
 	for _, op := range ops {
 		if op.result != nil {
 			n++
 		}
 	}
-	c.company = n * 3 / 4
+	return n
 }
 
 // wait gives riders company, but not for long.
@@ -279,11 +280,9 @@ func (c *committer) take() (ops []*queuedOp, more bool) {
 	if len(c.ops) == 0 {
 		c.ops = nil
 	}
+	c.awaited -= awaitedOf(ops)
 	live := ops[:0]
 	for _, op := range ops {
-		if op.result != nil {
-			c.awaited--
-		}
 		if op.state.CompareAndSwap(opQueued, opTaken) {
 			live = append(live, op)
 		}
@@ -294,6 +293,7 @@ func (c *committer) take() (ops []*queuedOp, more bool) {
 // commit applies the operations in one transaction.
 func (c *committer) commit(ops []*queuedOp) {
 	began := time.Now()
+	defer func() { c.took = time.Since(began) }()
 	for len(ops) > 0 {
 		t, err := c.transact(ops)
 		culprit, ok := errors.AsType[*opError](err)
@@ -316,7 +316,6 @@ func (c *committer) commit(ops []*queuedOp) {
 }
 
 func (c *committer) succeeded(t *fileTx, ops []*queuedOp) {
-
 	t.publish()
 	for _, op := range ops {
 		op.done()
@@ -351,10 +350,8 @@ func (c *committer) retry(ops []*queuedOp, cause error) {
 	}
 	for _, op := range ops {
 		op.state.Store(opQueued)
-		if op.result != nil {
-			c.awaited++
-		}
 	}
+	c.awaited += awaitedOf(ops)
 	c.ops = append(ops, c.ops...)
 	time.AfterFunc(retryCommit, func() { signal(c.lazy) })
 }

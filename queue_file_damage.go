@@ -86,7 +86,7 @@ func (c *committer) giveUp(ops []*queuedOp, err error) {
 	c.mu.Lock()
 	c.broken, c.ruined = err, true
 	ops = append(ops, c.ops...)
-	c.ops = nil
+	c.ops, c.awaited = nil, 0
 	c.mu.Unlock()
 	for _, op := range ops {
 		op.answer(fmt.Errorf("store: %w", err))

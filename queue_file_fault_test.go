@@ -96,6 +96,30 @@ func TestPushOfUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestCompanyAfterAFailedCommit: pushes that fail with it are not waited for ever after, as company for the next commit.
+func TestCompanyAfterAFailedCommit(t *testing.T) {
+	t.Parallel()
+	withFaults(t, func(f *fileTest, p *faults) {
+		p.next(func(func() error) error {
+			time.Sleep(time.Second)
+			return errSync
+		})
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond) // all but the first meet the commit under way
+				if err := f.tryPush("a", string(rune('0'+i)), 10); err == nil {
+					t.Errorf("push %d was stored", i)
+				}
+			})
+		}
+		wg.Wait()
+		if n := repeater.FileAwaited(f.FileQueue); n != 0 {
+			t.Errorf("%d operations are waited for that are gone", n)
+		}
+	})
+}
+
 func TestSettlementsOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(func() error) error{"not written": unwritten, "written": written} {

@@ -121,7 +121,7 @@ func (c *committer) breakOff(cause error) {
 		}
 	}
 	clear(c.ops[len(facts):])
-	c.ops = facts
+	c.ops, c.awaited = facts, awaitedOf(facts)
 }
 
 func (c *committer) goOn() {

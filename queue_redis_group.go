@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -146,6 +147,9 @@ func appendPlain(args []any, b *Batch) []any {
 // pushed tells those who wait how a run ended.
 func (q *redisQueue) pushed(cmd *redis.Cmd, plain bool, sent []*redisPush) {
 	reply, err := cmd.Slice()
+	if err == nil && plain && len(reply) != 2+len(sent) {
+		err = fmt.Errorf("the script answered for %d of %d messages", len(reply)-2, len(sent)) // silence is no success
+	}
 	for i, p := range sent {
 		switch {
 		case err != nil:
@@ -167,6 +171,9 @@ func (q *redisQueue) pushed(cmd *redis.Cmd, plain bool, sent []*redisPush) {
 
 // longest is the context of whoever waits for longest.
 func longest(some []*redisPush) (context.Context, context.CancelFunc) {
+	if len(some) == 1 {
+		return context.WithCancel(some[0].ctx)
+	}
 	var last time.Time
 	for _, p := range some {
 		end, ok := p.ctx.Deadline()

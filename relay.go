@@ -23,6 +23,52 @@ type errand struct {
 	stops int64  // of the lane, by then
 }
 
+func (l *lane) startAttempt(now time.Time) {
+	m, probe := l.next()
+	l.inFlight++
+	l.paced = now.Add(l.set.pace)
+	e := &errand{m, l.cfg, l.token, l.quick(), probe, l.stops.Load()}
+	if m.Lost >= lostTooOften {
+		e.quick = 0
+		l.suspect(m, "it is tried alone")
+	}
+	l.crew.do(func() {
+		for e != nil {
+			e = l.perform(e)
+		}
+	})
+}
+
+// perform attempts a message, and returns what to go on with.
+func (l *lane) perform(e *errand) *errand {
+	turns := int64(1)
+	if e.msg.Lost >= lostTooOften {
+		turns = allAttempts
+	}
+	o := outcome{msg: e.msg, cancelled: true}
+	atOnce := l.w.turns.TryAcquire(turns)
+	if atOnce || l.w.turns.Acquire(l.w.attempts, turns) == nil {
+		if atOnce || l.standing(e) {
+			o = view{Repeater: l.w.r, cfg: e.cfg}.attempt(l.w.attempts, e.msg, e.quick)
+		} else {
+			o = outcome{msg: e.msg, untried: true}
+		}
+		if o.verdict != VerdictDelivered {
+			l.stops.Add(1) // before whoever waits for this turn can take it
+		}
+		l.w.turns.Release(turns)
+	}
+	l.w.memory.give(int64(len(e.msg.Payload)))
+	next := l.follow(e, &o)
+	l.attempted <- attempted{o, e.token, e.probe, next != nil}
+	return next
+}
+
+// standing tells, of an errand that had to wait for its turn, whether it is still to be done.
+func (l *lane) standing(e *errand) bool {
+	return l.stops.Load() == e.stops && int64(time.Since(started)) < l.relay.until.Load()
+}
+
 // lineUp puts the next message behind the one in flight, if nothing that may become of that one
 // but a failure could change what comes next.
 func (l *lane) lineUp(now time.Time) {
