@@ -195,6 +195,7 @@ func (w *world) recover() {
 	w.note("", "calm", "from now on nothing goes wrong")
 	w.mu.Unlock()
 	w.kills.Wait()
+	time.Sleep(stallMost + time.Second) // what an operator ordered before may still be on its way
 	for _, name := range slices.Sorted(maps.Keys(w.plan.lanes)) {
 		w.mu.Lock()
 		paused := w.ledger.lanes[name].paused
