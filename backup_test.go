@@ -238,6 +238,22 @@ func TestBackupGivesWay(t *testing.T) {
 	})
 }
 
+// TestBackupWhileTheFileHeals: nor while the file is to be opened again, which a copy would hold up.
+func TestBackupWhileTheFileHeals(t *testing.T) {
+	t.Parallel()
+	withFaults(t, func(f *fileTest, p *faults) {
+		p.next(unwritten, unwritten)
+		f.wantErr("push", f.tryPush("a", "1", 10), errSync)
+		if err := repeater.BackupMayGoOn(f.FileQueue); err == nil {
+			t.Error("a copy goes on")
+		}
+		time.Sleep(time.Minute)
+		if err := repeater.BackupMayGoOn(f.FileQueue); err != nil {
+			t.Errorf("once the file is well: %v", err)
+		}
+	})
+}
+
 // TestBackupOfAdmin: who is allowed to gets the file, and whoever is cut off notices.
 func TestBackupOfAdmin(t *testing.T) {
 	t.Parallel()

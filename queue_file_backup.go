@@ -84,10 +84,13 @@ func (q *fileQueue) copyTo(ctx context.Context, path string) (size int64, err er
 func (q *fileQueue) mayCopy(ctx context.Context) error {
 	c := &q.committer
 	c.mu.Lock()
-	stopping := c.stopping
+	stopping, broken := c.stopping, c.broken
 	c.mu.Unlock()
-	if stopping {
+	switch {
+	case stopping:
 		return ErrClosed
+	case broken != nil: // the file is to be opened again, which waits for us
+		return errStalls
 	}
 	if begun := c.begun.Load(); begun != nil && time.Since(*begun) > longestStall {
 		return errStalls
