@@ -2,14 +2,17 @@ package repeater_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +31,22 @@ type pushedFile struct {
 	payloads map[repeater.Key][]byte
 	lanes    []string
 	gone     map[repeater.Key][]byte // delivered; again after a commit whose meta page is damaged
+	told     int64                   // errors that were logged during the last use
+}
+
+// errorCount counts the errors that are logged.
+type errorCount struct {
+	slog.Handler
+	n atomic.Int64
+}
+
+func (c *errorCount) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *errorCount) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.n.Add(1)
+	}
+	return nil
 }
 
 func newPushedFile(t *testing.T) *pushedFile {
@@ -85,7 +104,9 @@ func padded(b []byte) []byte {
 // the first error of the file, and the messages that were seen: whole, or not.
 func (p *pushedFile) use(t *testing.T, path string) (whole map[repeater.Key]bool, err error) {
 	t.Helper()
-	q := repeater.NewFileQueue(path)
+	log := &errorCount{Handler: slog.DiscardHandler}
+	q := repeater.NewFileQueueWith(path, repeater.FileSetup{Log: slog.New(log)})
+	defer func() { p.told = log.n.Load() }()
 	defer func() { _ = q.Close() }()
 	if err := q.Open(t.Context()); err != nil {
 		return nil, err
@@ -215,7 +236,7 @@ func TestCutOffFile(t *testing.T) {
 func (p *pushedFile) damage(t *testing.T, n int, do func(random *rand.Rand, b []byte) string) {
 	t.Helper()
 	path := filepath.Join(memoryDir(t), "damaged.db")
-	refused, lacking := 0, 0
+	refused, aside := 0, 0
 	for i := range uint64(n) { // #nosec G115 -- small
 		seed := i + 1
 		if *damageSeed != 0 {
@@ -233,14 +254,16 @@ func (p *pushedFile) damage(t *testing.T, n int, do func(random *rand.Rand, b []
 		case err != nil:
 			refused++
 		case len(whole) < len(p.payloads):
-			lacking++
-			t.Logf("seed %d: %s: %d lost in silence", seed, what, len(p.payloads)-len(whole))
+			aside++
+			if p.told == 0 {
+				t.Errorf("%d lost in silence", len(p.payloads)-len(whole))
+			}
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d: %s: %v", seed, what, err)
 		}
 	}
-	t.Logf("of %d damaged files %d were refused, or gave errors, and %d had lost some messages", n, refused, lacking)
+	t.Logf("of %d damaged files %d were refused, or gave errors, and of %d some messages were set aside", n, refused, aside)
 	if refused == 0 {
 		t.Error("no damage was ever found")
 	}

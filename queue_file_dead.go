@@ -19,24 +19,34 @@ func (q *fileQueue) Dead(ctx context.Context, lane, cursor string, max int) ([]D
 	if l == nil {
 		return nil, "", nil
 	}
-	var letters []DeadLetter
-	next := ""
-	err := q.view(func(tx *bbolt.Tx) (err error) {
-		letters, next, err = listDead(tx, l.id, cursor, max)
-		return err
-	})
-	return letters, next, err
-}
-
-// listDead reads a page of dead letters, the latest first. The cursor is the
-// sequence number of the last one of the page before.
-func listDead(tx *bbolt.Tx, lane uint32, cursor string, max int) (letters []DeadLetter, next string, err error) {
 	from := ^uint64(0)
 	if cursor != "" {
+		var err error
 		if from, err = strconv.ParseUint(cursor, 36, 64); err != nil {
 			return nil, "", fmt.Errorf("dead letters: %q is not a cursor", cursor)
 		}
 	}
+	page := graveyard{max: max}
+	err := q.view(func(tx *bbolt.Tx) error {
+		page.fill(tx, l.id, from)
+		return nil
+	})
+	if err == nil && len(page.broken) > 0 {
+		q.committer.ride(&fileExhumeBroken{lane: l, at: page.broken})
+	}
+	return page.letters, page.next, err
+}
+
+// graveyard is a page of dead letters, the latest first. The cursor of the next one is the
+// sequence number of the last one here.
+type graveyard struct {
+	max     int
+	letters []DeadLetter
+	next    string
+	broken  [][]byte // keys of cards that cannot be read
+}
+
+func (p *graveyard) fill(tx *bbolt.Tx, lane uint32, from uint64) {
 	cur, prefix := tx.Bucket(bucketDead).Cursor(), laneKey(lane, 4)
 	k, v := cur.Seek(seqKey(lane, from))
 	if k == nil {
@@ -46,17 +56,41 @@ func listDead(tx *bbolt.Tx, lane uint32, cursor string, max int) (letters []Dead
 		if !bytes.HasPrefix(k, prefix) || binary.BigEndian.Uint64(k[4:]) >= from {
 			continue // Seek stops behind what it looks for
 		}
-		if len(letters) == max {
-			return letters, next, nil
+		if len(p.letters) == p.max {
+			return
 		}
 		c, err := decodeCard(k, v)
 		if err != nil {
+			p.broken = append(p.broken, bytes.Clone(k))
 			continue
 		}
-		letters = append(letters, c.deadLetter())
-		next = strconv.FormatUint(binary.BigEndian.Uint64(k[4:]), 36)
+		p.letters = append(p.letters, c.deadLetter())
+		p.next = strconv.FormatUint(binary.BigEndian.Uint64(k[4:]), 36)
 	}
-	return letters, "", nil
+	p.next = ""
+}
+
+// fileExhumeBroken sets aside dead letters that cannot be read, so that it is told of them, once.
+type fileExhumeBroken struct {
+	fact
+	lane *fileLane
+	at   [][]byte
+}
+
+func (x *fileExhumeBroken) apply(t *fileTx) error {
+	for _, k := range x.at {
+		v := t.bucket(bucketDead).Get(k)
+		if v == nil {
+			continue
+		}
+		if _, err := decodeCard(k, v); err == nil {
+			continue
+		}
+		if _, err := t.exhume(x.lane, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *card) deadLetter() DeadLetter {
