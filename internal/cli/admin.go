@@ -21,7 +21,7 @@ func listenAdmin(s *config.Settings, log *slog.Logger) (adminDoor, error) {
 	if s.AdminListen == "" {
 		return adminDoor{}, nil
 	}
-	ln, err := net.Listen("tcp", s.AdminListen)
+	ln, err := listenOn(s.AdminListen)
 	switch {
 	case err != nil && s.AdminExplicit:
 		return adminDoor{}, fmt.Errorf("%w; choose another with listen under [admin]", err)

@@ -2,6 +2,9 @@ package cli
 
 import "time"
 
+// Listen opens a listener as the settings say.
+var Listen = listenOn
+
 // Watcher is what notices that a file has changed.
 type Watcher struct{ w *watcher }
 

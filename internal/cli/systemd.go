@@ -27,7 +27,7 @@ func listenDoor(s *config.Settings) (net.Listener, error) {
 		return nil, err
 	}
 	if n == 0 {
-		ln, err := net.Listen("tcp", s.Addr())
+		ln, err := listenOn(s.Addr())
 		if err != nil {
 			return nil, fmt.Errorf("%w; choose another with --host and --port", err)
 		}
