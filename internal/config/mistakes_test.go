@@ -187,6 +187,12 @@ func TestMistakes(t *testing.T) {
 			`config.ini:2: [app] secret is to be in the environment variable "REPEATER_TEST_UNSET", which is not set; set it, or write another env:NAME`},
 		{"secret in a file", "[store]\nredis_url = file:/nonexistent/url\n",
 			`config.ini:2: [store] redis_url is to be in the file "/nonexistent/url": no such file or directory; make it readable, or write another file:PATH`},
+		{"verify_secret that is not there", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nverify = stripe\nverify_secret = file:/nonexistent/key\n",
+			`config.ini:5: [hook:b] verify_secret is to be in the file "/nonexistent/key": no such file or directory; make it readable, or write another file:PATH`},
+		{"verify_secret of a sender that is not known", "[hook:b]\nsrc_path = /b\ndst_host = http://h\nverify = gihtub\nverify_secret = hunter2\n",
+			`config.ini:4: [hook:b] verify "gihtub" is not known; did you mean "github"?`},
+		{"key that is not there", "[store]\nencrypt = file:/nonexistent/key\n",
+			`config.ini:2: [store] encrypt is to be in the file "/nonexistent/key": no such file or directory; make it readable, or write another file:PATH`},
 		{"secret in an empty file", "[app]\nsecret = file:" + os.DevNull + "\n",
 			`config.ini:2: [app] secret is to be in the file "` + os.DevNull + `", which is empty; write it there`},
 
