@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,7 +19,7 @@ func runRepair(args []string, stdout, stderr io.Writer) int {
 	fl := flag.NewFlagSet("repair", flag.ContinueOnError)
 	fl.SetOutput(io.Discard)
 	if err := fl.Parse(args); err != nil || fl.NArg() != 1 {
-		return wrongUsage(stderr, "repair needs one FILE; see webhook-repeater -h")
+		return wrongUsage(stderr, "repair needs one FILE; see webhook-repeater repair -h")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -25,7 +27,7 @@ func runRepair(args []string, stdout, stderr io.Writer) int {
 	fresh := damaged + ".repaired"
 	r, err := repeater.RepairFile(ctx, damaged, fresh)
 	if err != nil {
-		fmt.Fprintf(stderr, "webhook-repeater: %v\n", err)
+		fmt.Fprintf(stderr, "webhook-repeater: %s\n", explainRepair(err, damaged, fresh))
 		return exitFailed
 	}
 	for _, d := range r.Damage {
@@ -37,7 +39,22 @@ func runRepair(args []string, stdout, stderr io.Writer) int {
 	if r.Unnamed > 0 {
 		fmt.Fprintf(stdout, "lanes without a name: %d\n", r.Unnamed)
 	}
+	if len(r.Damage) > 0 && r.Waiting+r.Dead+len(r.Lost) == 0 {
+		_ = os.Remove(fresh) // whoever named a wrong file is not to put an empty store in its place
+		fmt.Fprintf(stderr, "webhook-repeater: nothing was found in %s; look whether it is the store file at all\n", damaged)
+		return exitFailed
+	}
 	fmt.Fprintf(stdout, "%s has %d messages and %d dead letters; %d are lost\n", fresh, r.Waiting, r.Dead, len(r.Lost))
 	fmt.Fprintf(stdout, "Keep %s, and give %s its name before the next start.\n", damaged, fresh)
 	return exitOK
+}
+
+func explainRepair(err error, damaged, fresh string) string {
+	switch {
+	case errors.Is(err, repeater.ErrLocked):
+		return damaged + " is in use; stop the server that uses it first"
+	case errors.Is(err, fs.ErrExist):
+		return fresh + " is there already, as of an earlier repair; move it away first"
+	}
+	return err.Error()
 }

@@ -32,10 +32,26 @@ func TestRepair(t *testing.T) {
 	if _, err := os.Stat(path + ".repaired"); err != nil {
 		t.Error(err)
 	}
-	if code := cli.Main([]string{"repair", path}, &out, &errs); code != 1 {
-		t.Errorf("a second repair into the same file: exit %d", code)
+	if code := cli.Main([]string{"repair", path}, &out, &errs); code != 1 || !strings.Contains(errs.String(), ".repaired is there already") {
+		t.Errorf("a second repair into the same file: exit %d: %s", code, &errs)
 	}
 	if code := cli.Main([]string{"repair"}, &out, &errs); code != 2 {
 		t.Errorf("repair of nothing: exit %d", code)
+	}
+}
+
+// TestRepairOfAnotherFile: who has named a wrong file is not told to put an empty store in its place.
+func TestRepairOfAnotherFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config.ini")
+	if err := os.WriteFile(path, []byte("[hook:jira]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := cli.Main([]string{"repair", path}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "look whether it is the store file") {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+	if _, err := os.Stat(path + ".repaired"); !os.IsNotExist(err) {
+		t.Errorf("it left a file: %v", err)
 	}
 }
