@@ -3,6 +3,7 @@ package main_test
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,6 +94,20 @@ func TestPortIsTaken(t *testing.T) {
 	port := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 	_, stderr := run(t, t.TempDir(), "--to", "http://127.0.0.1:1", "-H", "127.0.0.1", "-p", port).ends(t, 1)
 	if !strings.Contains(stderr, "address already in use") {
+		t.Errorf("it says\n%s", stderr)
+	}
+}
+
+// TestStoreCannotBeOpened tells which file, why, and what to do.
+func TestStoreCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ini := "[server]\nhost = 127.0.0.1\nport = 0\n[store]\nfile = missing/a.db\n" + hook
+	if err := os.WriteFile(filepath.Join(dir, "config.ini"), []byte(ini), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr := run(t, dir).ends(t, 1)
+	if want := "the store file missing/a.db cannot be opened: no such file or directory; put it where"; !strings.Contains(stderr, want) {
 		t.Errorf("it says\n%s", stderr)
 	}
 }

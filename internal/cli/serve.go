@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -119,6 +120,10 @@ func explainOpen(err error, file string) string {
 	if errors.Is(err, repeater.ErrLocked) {
 		return fmt.Sprintf("the store file %s is in use by another process; stop that one, "+
 			"or let both keep their requests in Redis (redis_url under [store]), which any number may share", file)
+	}
+	// What the system says of the file names it twice, and no way out.
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Sprintf("the store file %s cannot be opened: %v; put it where this user may write, by file under [store]", file, pe.Err)
 	}
 	return err.Error()
 }
