@@ -21,12 +21,12 @@ var modelTests = []test{
 	{"does as the model does, whatever it is asked", plays, modelPlays},
 }
 
-// play asks a store and the model the same at random, and compares the answers.
+// play asks a store and the model the same at random, and compares the answers. Its log, and whatever it
+// compares, is the same whenever it is played again.
 type play struct {
 	*suite
 	model  repeater.Queue
 	rand   chance
-	lanes  []string
 	pushed int
 	last   repeater.Batch
 	tokens map[string][2]string // of a lane, in the store and in the model
@@ -39,24 +39,47 @@ type play struct {
 func init() { _ = flag.Set("rapid.checks", "10") }
 
 // modelPlays plays as often as the flag -rapid.checks says. What fails is made as short as it
-// can be, on lanes that nobody has played on before.
+// can be.
 func modelPlays(s *suite) {
-	model, plays := memqueue.NewAt(s.clock.Now), 0
-	rapid.Check(struct{ testing.TB }{s.T}, func(t *rapid.T) { // a bubble has no deadline to ask for
-		p := &play{
-			suite: s, model: model, rand: chance{t},
-			tokens: make(map[string][2]string), hands: make(map[string][]repeater.Key), own: make(map[repeater.Key]bool),
-		}
-		for _, lane := range words("a b c") {
-			p.lanes = append(p.lanes, fmt.Sprintf("%06d%s", plays, lane))
-		}
-		plays++
-		defer p.clear()
-		for range playSteps {
-			p.step()
-			p.compareLanes()
-		}
+	// Without a deadline to ask for, no play is left out as it comes near: a test that takes too long fails.
+	rapid.Check(struct{ testing.TB }{s.T}, func(t *rapid.T) {
+		s.alone(t, func(s *suite) {
+			p := &play{
+				suite: s, model: memqueue.NewAt(s.clock.Now), rand: chance{t},
+				tokens: make(map[string][2]string), hands: make(map[string][]repeater.Key), own: make(map[repeater.Key]bool),
+			}
+			for range playSteps {
+				p.step()
+				p.compareLanes()
+			}
+		})
 	})
+}
+
+// alone plays on a store and at a time of its own. Rapid stays outside of its bubble, as it would count the
+// hours there, and a play that fails panics where rapid has called it.
+func (s *suite) alone(t *rapid.T, play func(s *suite)) {
+	var panicked any
+	over := false
+	try := test{run: func(s *suite) {
+		defer func() { panicked = recover() }()
+		play(s)
+		over = true
+	}}
+	if s.h.Bubble {
+		s.h.run(s.T, try)
+	} else {
+		s.Run("play", func(t *testing.T) { s.h.run(t, try) }) // whose end closes what it has opened
+	}
+	if panicked == nil && !over {
+		t.Fatal("the store failed, see above")
+	}
+	if panicked != nil && t.Failed() {
+		panic(panicked)
+	}
+	if panicked != nil { // nothing is left to draw, which rapid tells from a failure by the line
+		panic(panicked)
+	}
 }
 
 // playSteps are so many that a lane has had time for everything.
@@ -74,25 +97,14 @@ func (c chance) shuffle(keys []repeater.Key) {
 	}
 }
 
-// clear takes what is left of a play out of the way of the next.
-func (p *play) clear() {
-	for _, lane := range p.lanes {
-		for _, q := range []struct {
-			repeater.Queue
-			token string
-		}{{p.Queue, p.tokens[lane][0]}, {p.model, p.tokens[lane][1]}} {
-			_ = q.Release(p.Context(), lane, q.token)
-			_ = q.Steer(p.Context(), lane, repeater.LaneResume)
-		}
-	}
-}
-
 // moment is some ticks, and a little, so that nothing happens just when another thing does.
 func (p *play) moment(ticks int) time.Duration {
 	return time.Duration(p.rand.IntN(ticks))*p.tick + 7*grain
 }
 
-func (p *play) lane() string { return p.lanes[p.rand.IntN(len(p.lanes))] }
+var playLanes = words("a b c")
+
+func (p *play) lane() string { return p.one(playLanes...) }
 
 // one picks a string.
 func (p *play) one(of ...string) string { return of[p.rand.IntN(len(of))] }
@@ -149,7 +161,7 @@ func kind(err error) string {
 }
 
 func (p *play) push() {
-	b := repeater.Batch{ID: fmt.Sprintf("%s-%d", p.lanes[0], p.pushed), Route: "route", Received: received}
+	b := repeater.Batch{ID: fmt.Sprint(p.pushed), Route: "route", Received: received}
 	p.pushed++
 	for i := range 1 + p.rand.IntN(3) {
 		b.Messages = append(b.Messages, repeater.Message{
@@ -157,7 +169,7 @@ func (p *play) push() {
 		})
 	}
 	if p.rand.IntN(4) == 0 {
-		b.Dedupe, b.DedupeFor = p.lanes[0]+p.one("m", "n"), p.moment(10)
+		b.Dedupe, b.DedupeFor = p.one("m", "n"), p.moment(10)
 	}
 	if p.rand.IntN(4) == 0 {
 		b.Bound = repeater.Bound{Messages: p.rand.IntN(20), Bytes: int64(p.rand.IntN(400))}
@@ -188,7 +200,7 @@ func (p *play) claim(lane string) {
 	if p.rand.IntN(5) == 0 {
 		tokens = [2]string{}
 	}
-	p.note("claim %+v with %q", c, tokens)
+	p.note("claim %+v, anew: %t", c, tokens[1] == "")
 	c.Token = tokens[0]
 	got, err := p.Claim(p.Context(), c)
 	c.Token = tokens[1]
@@ -252,7 +264,7 @@ func (p *play) steer(lane string, order repeater.LaneOrder) {
 }
 
 func (p *play) releaseAll() {
-	for _, lane := range p.lanes {
+	for _, lane := range playLanes {
 		p.release(lane)
 	}
 }
@@ -308,8 +320,8 @@ func (p *play) letters(lane string) {
 }
 
 func (p *play) compareLanes() {
-	got, err := p.Lanes(p.Context(), p.lanes[0][:6], len(p.lanes))
-	want, wantErr := p.model.Lanes(p.Context(), p.lanes[0][:6], len(p.lanes))
+	got, err := p.Lanes(p.Context(), "", 1+len(playLanes))
+	want, wantErr := p.model.Lanes(p.Context(), "", 1+len(playLanes))
 	for _, infos := range [][]repeater.LaneInfo{got, want} {
 		for i := range infos {
 			infos[i].Refusals = max(infos[i].Refusals, -1)

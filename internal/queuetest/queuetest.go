@@ -158,7 +158,7 @@ func (h *Harness) run(t *testing.T, tt test) {
 		}
 		tt.run(s)
 	}
-	if h.Bubble && tt.need != realTime {
+	if h.Bubble && tt.need != realTime && tt.need != plays {
 		synctest.Test(t, run)
 		return
 	}
