@@ -30,6 +30,7 @@ func TestQueue(t *testing.T) {
 	run("file", fileHarness)
 	run("miniredis", miniredisHarness)
 	run("redis", func(t *testing.T) queuetest.Harness { return redisHarness(redistest.Start(t)) })
+	run("turned redis", func(t *testing.T) queuetest.Harness { return turnedHarness(redistest.Start(t)) })
 	run("cluster", func(t *testing.T) queuetest.Harness { return redisHarness(redistest.StartNodes(t)) })
 }
 
@@ -160,6 +161,24 @@ func redisHarness(server interface {
 		store := &sharedStore{prefix: prefix, connect: func(t *testing.T) redis.UniversalClient { return server.Client(t) }}
 		return store.again(t)
 	}
+	return h
+}
+
+// turnedHarness gives each test keys of its own, one of them a clock.
+func turnedHarness(server *redistest.Server) queuetest.Harness {
+	h := sharedHarness()
+	h.Open = func(t *testing.T) repeater.Queue {
+		prefix := strings.NewReplacer("{", "", "}", "").Replace(t.Name()) + ":"
+		clock := newRedisClock(t, server.Client(t), prefix)
+		store := &sharedStore{prefix: prefix, clock: clock, connect: func(t *testing.T) redis.UniversalClient {
+			client := server.Client(t)
+			client.AddHook(hook{around: clock.around})
+			return client
+		}}
+		return store.again(t)
+	}
+	h.Plays = true
+	h.Clock = func(q repeater.Queue) queuetest.Clock { return q.(*sharedStore).clock }
 	return h
 }
 
