@@ -40,6 +40,8 @@ func TestCheck(t *testing.T) {
 ✗ config  config.ini:5: [hook:jira] dst_host has no scheme; write http:// or https:// in front of the host`},
 		{"no file", "", []string{"-c", "none.ini"}, 1, `
 ✗ config  none.ini: no such file or directory; name a file to read with --config`},
+		{"no file at all", "", nil, 1, `
+✗ config  there is no config.ini in this directory; name a file with -c FILE, or look at what --to URL would do`},
 		{"destinations", quietHook + hooks("http://u:hunter2@nowhere.invalid/hunter2"), nil, 1, `
 ✓ config  config.ini is valid, with 1 hook
 ✓ store  webhook-repeater.db is not there yet, and can be made

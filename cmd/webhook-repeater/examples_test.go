@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 		if strings.Contains(text, id) {
 			text = strings.ReplaceAll(text, id, r.dies(1)[0])
 		}
-		if strings.HasSuffix(line, "--watch") {
+		if strings.Contains(line, "--watch") {
 			r.watches(strings.Fields(text)[1:])
 			continue
 		}

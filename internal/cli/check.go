@@ -89,6 +89,9 @@ func (a *app) tellFindings(findings []finding) {
 // examine goes on as far as it can.
 func examine(ctx context.Context, file, to string, connect bool) []finding {
 	src, err := sourceOf(file, to, file != "", to != "")
+	if errors.Is(err, errNoConfig) {
+		return []finding{{"config", levelFailed, "there is no config.ini in this directory; name a file with -c FILE, or look at what --to URL would do"}}
+	}
 	if err != nil {
 		return mistakes("config", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/webhook-repeater/repeater/internal/config"
 	"github.com/webhook-repeater/repeater/internal/demo"
 )
@@ -66,6 +68,17 @@ func commandFirst(name string) string {
 func wrongUsage(stderr io.Writer, format string, args ...any) int {
 	fmt.Fprintf(stderr, "webhook-repeater: "+format+"\n", args...)
 	return exitUsage
+}
+
+func (a *app) demoCommand() *cobra.Command {
+	cmd := a.own("demo [--verbose]", "show how nothing is lost, in a few seconds", "demo", runDemo)
+	cmd.Long = `Show how nothing is lost, in a few seconds: a destination goes down, webhooks come in, and when it is back
+they arrive. The server and the destination are on this machine, and leave nothing behind.
+
+Flags:
+      --verbose   show what the server logs, too
+  -h, --help      show this`
+	return cmd
 }
 
 func runDemo(args []string, stdout, stderr io.Writer) int {
@@ -180,7 +193,7 @@ func sourceOf(file, to string, withFile, withTo bool) (source, error) {
 	case !withFile:
 		file = defaultConfig
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return source{}, errors.New(noConfig)
+			return source{}, errNoConfig
 		}
 	}
 	w := &watcher{file: file}
@@ -190,7 +203,7 @@ func sourceOf(file, to string, withFile, withTo bool) (source, error) {
 	}}, nil
 }
 
-const noConfig = `webhook-repeater: there is no config.ini in this directory. Either write one:
+var errNoConfig = errors.New(`webhook-repeater: there is no config.ini in this directory. Either write one:
 
     [hook:jira]
     src_path = /jira
@@ -201,4 +214,4 @@ or forward everything to one destination without any file:
 
     webhook-repeater --to http://127.0.0.1:8989
 
-To see it work first: webhook-repeater demo`
+To see it work first: webhook-repeater demo`)

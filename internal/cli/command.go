@@ -45,7 +45,7 @@ func (a *app) commands() map[string][]*cobra.Command {
 			a.checkCommand(),
 			a.own("repair FILE", "save what a damaged store still has into FILE.repaired", "repair damaged.db", runRepair),
 			a.benchCommand(),
-			a.own("demo [--verbose]", "show how nothing is lost, in a few seconds; with --verbose, what the server logs", "demo", runDemo),
+			a.demoCommand(),
 			a.own("version", "print the version", "version", runVersion),
 			a.completionCommand(), a.helpCommand(),
 		},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,19 +59,30 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	fmt.Fprint(a.out, helpText(cmd))
 }
 
+// optional is a flag whose value may be left out, as pflag tells it: as though a space could stand before the value.
+var optional = regexp.MustCompile(`--([a-z-]+) ([A-Z]+)\[=[^]]*\]`)
+
+func joined(usages string) string {
+	return optional.ReplaceAllStringFunc(usages, func(m string) string {
+		return fmt.Sprintf("%-*s", len(m), optional.ReplaceAllString(m, "--$1[=$2]"))
+	})
+}
+
 func helpText(cmd *cobra.Command) string {
 	var b strings.Builder
 	text := cmd.Long
 	if text == "" {
 		text = strings.ToUpper(cmd.Short[:1]) + cmd.Short[1:] + "."
 	}
+	text, own, _ := strings.Cut(text, "\n\nFlags:\n") // of a command that reads its flags itself
 	fmt.Fprintf(&b, "%s\n\nUsage:\n  %s\n", text, cmd.UseLine())
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}
-	told := cmd.DisableFlagParsing && strings.Contains(text, "\nFlags:\n")
-	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() && !told {
-		fmt.Fprintf(&b, "\nFlags:\n%s", flags.FlagUsages())
+	if flags := cmd.LocalFlags(); own != "" {
+		fmt.Fprintf(&b, "\nFlags:\n%s\n", own)
+	} else if flags.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", joined(flags.FlagUsages()))
 	}
 	return b.String()
 }

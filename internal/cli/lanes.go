@@ -34,6 +34,7 @@ LANE is its name as listed, the same without http://, or the name of a route tha
 With --watch and --json, each line is one answer of the API.`,
 		Example: `  webhook-repeater lanes
   webhook-repeater lanes --watch
+  webhook-repeater lanes --watch=1s
   webhook-repeater lanes http://jira.intranet:8080
   webhook-repeater lanes --json`,
 		ValidArgsFunction: a.completeOneLane(&c),
@@ -45,7 +46,7 @@ With --watch and --json, each line is one answer of the API.`,
 			case cmd.Flags().Changed("watch") && watch < watchLeast:
 				return misused("--watch takes a time from %v on", watchLeast)
 			case len(args) == 1 && watch > 0:
-				return misused("--watch shows all lanes; leave out LANE")
+				return misused("--watch shows all lanes; leave out LANE, and write a time as --watch=5s")
 			case len(args) == 1:
 				return a.showLane(cmd.Context(), cl, args[0], asJSON)
 			case watch > 0:

@@ -52,7 +52,7 @@ The exit status is 1 if the answer is not 2xx.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&s.to, "to", "", "`URL` to post to (default: the server of config.ini, else http://127.0.0.1:8100)")
-	fl.StringVar(&s.hook, "hook", "", "take the path from this hook of config.ini")
+	fl.StringVar(&s.hook, "hook", "", "take the path from hook `NAME` of config.ini")
 	fl.StringVar(&s.id, "id", "", "send the stored request with this `ID` or key, as the server tells it")
 	fl.StringVarP(&s.method, "method", "X", "", "`METHOD` (default that of the request; POST for a body)")
 	fl.StringArrayVarP(&s.headers, "header", "H", nil, "set a header, as '`NAME: VALUE`', or take one away, as 'NAME:'; may be repeated")
