@@ -150,6 +150,7 @@ func (b *browser) shoot(name string) {
 	if dir == "" {
 		return
 	}
+	b.await(`document.getAnimations().length === 0`) // colours fade into those of the other scheme
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)
@@ -157,4 +158,20 @@ func (b *browser) shoot(name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// pictures shoots the page wide and narrow, light and dark, where pictures are asked for.
+func (b *browser) pictures(name string) {
+	b.t.Helper()
+	if os.Getenv("REPEATER_SHOTS") == "" {
+		return
+	}
+	for _, width := range []int64{1280, 390} {
+		for _, scheme := range []string{"dark", "light"} {
+			b.do(chromedp.EmulateViewport(width, 900))
+			b.prefer(scheme)
+			b.shoot(fmt.Sprintf("%s-%d-%s", name, width, scheme))
+		}
+	}
+	b.do(chromedp.EmulateViewport(1280, 900))
 }
