@@ -131,7 +131,7 @@ func discard(resp *http.Response) {
 func (o *outcome) why() string {
 	switch {
 	case o.attempt.Error != "":
-		return "no answer: " + o.attempt.Error
+		return o.attempt.Error
 	case o.attempt.Status > 0:
 		return fmt.Sprintf("the destination answered %d %s", o.attempt.Status, http.StatusText(o.attempt.Status))
 	}

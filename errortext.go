@@ -78,12 +78,12 @@ func explainConnection(err error) string {
 	case errors.Is(err, errGuarded):
 		return "not allowed: " + errGuarded.Error() + "; see AllowTo"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused: connection refused"
+		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "reset: connection reset"
+		return "connection reset"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		err.Error() == "http: server closed idle connection":
-		return "reset: connection closed without an answer"
+		return "connection closed without an answer"
 	}
 	if e, ok := errors.AsType[syscall.Errno](err); ok {
 		return "connection: " + e.Error()

@@ -47,7 +47,7 @@ func stamp(now, t time.Time) moment {
 	return moment{t, t.Format("2 Jan 15:04:05")}
 }
 
-// duration says d in at most two units: "850 ms", "3 m 20 s", "2 d 4 h".
+// duration says d in at most two units: "850 ms", "3 min 20 s", "2 d 4 h".
 func duration(d time.Duration) string {
 	switch {
 	case d == 0:
@@ -61,9 +61,9 @@ func duration(d time.Duration) string {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
-		return units(d, time.Minute, "m", time.Second, "s")
+		return units(d, time.Minute, "min", time.Second, "s")
 	case d < 24*time.Hour:
-		return units(d, time.Hour, "h", time.Minute, "m")
+		return units(d, time.Hour, "h", time.Minute, "min")
 	}
 	return units(d, 24*time.Hour, "d", time.Hour, "h")
 }

@@ -32,19 +32,19 @@ func TestPages(t *testing.T) {
 		want       []string
 	}{
 		{"overview", "/", 200, []string{
-			"3 lanes in trouble", "1 lane paused", "Waiting 15,482", "Oldest 3 h 42 m", "Dead 133",
+			"3 lanes in trouble", "1 lane paused", "Waiting 15,482", "Oldest 3 h 42 min", "Dead 133",
 			"unwell " + unwellLane + " The destination refuses connections since 02:41 UTC", "Retry now 12,480 1 parked",
-			"3 h 42 m in 3 m 20 s", "refusing " + refusingLane, "behind", "paused", "well " + wellLane, "Configuration 3f9c21d07b", "Version v1"}},
+			"3 h 42 min in 3 min 20 s", "refusing " + refusingLane, "behind", "paused", "well " + wellLane, "Configuration 3f9c21d07b", "Version v1"}},
 		{"unwell lane", lanePath(unwellLane), 200, []string{
-			unwellLane, "after 9 pauses", "Retry now Does not wait", "Pause Sends nothing until you resume", "Last error connection refused 1 m 40 s ago",
+			unwellLane, "after 9 pauses", "Retry now Does not wait", "Pause Sends nothing until you resume", "Last error connection refused 1 min 40 s ago",
 			"Pauses in a row 9", "Routes jira, jira-automation", "at least 50 ms between attempts", "one attempt", "44.0 MiB",
-			"held back", "parked", "28 connection refused in 3 m 20 s 800 B", "12,480 now", "0 delivered/s"}},
+			"held back", "parked", "28 connection refused in 3 min 20 s 800 B", "12,480 now", "0 delivered/s"}},
 		{"refusing lane", lanePath(refusingLane), 200, []string{"Drop refused Goes on", "Refused in a row 5", "strict: a message that fails holds up"}},
 		{"paused lane", lanePath(pausedLane), 200, []string{"Resume Sends again", "Next attempt –"}},
 		{"well lane", lanePath(wellLane), 200, []string{"Pause", "Nothing waits."}},
 		{"no such lane", lanePath("http://nobody:80"), 404, []string{"No such lane"}},
 		{"message", messagePath(0), 200, []string{
-			"Message " + admintest.ID(0), "Accepted 24 Nov 23:17:28 by the route jira", "waiting " + unwellLane, "the first to be tried", "Next attempt in 3 m 20 s",
+			"Message " + admintest.ID(0), "Accepted 24 Nov 23:17:28 by the route jira", "waiting " + unwellLane, "the first to be tried", "Next attempt in 3 min 20 s",
 			"Given up in 2 d 20 h", "28 attempts", "1. connection refused", "9 attempts between, not kept", "13. connection refused", "28. connection refused", "POST /hooks/jira?project=OPS"}},
 		{"dead message", messagePath(1000), 200, []string{"dead " + refusingLane, "Why it is dead refused", "401 Unauthorized", "Died 18 s ago", "Replay Drop…", "signature expired"}},
 		{"no message", messagePath(99999), 404, []string{"No message has this id", "delivered, or dropped, or was never accepted here"}},
@@ -365,7 +365,7 @@ func TestTimesAreExact(t *testing.T) {
 			t.Errorf("<time datetime=%q title=%q>%s: %v", attr(n, "datetime"), attr(n, "title"), textOf(n), err)
 		}
 	}
-	if want := `<time datetime="2026-11-25T03:03:20.000Z" title="Wed 25 Nov 2026, 03:03:20.000 UTC">in 3 m 20 s</time>`; !strings.Contains(page.raw, want) {
+	if want := `<time datetime="2026-11-25T03:03:20.000Z" title="Wed 25 Nov 2026, 03:03:20.000 UTC">in 3 min 20 s</time>`; !strings.Contains(page.raw, want) {
 		t.Errorf("no %s", want)
 	}
 }
@@ -397,7 +397,7 @@ func TestAmounts(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
 		0: "0 s", time.Microsecond: "<1 ms", 850 * time.Millisecond: "850 ms", 1300 * time.Millisecond: "1.3 s", 9990 * time.Millisecond: "9.9 s",
-		12 * time.Second: "12 s", 200 * time.Second: "3 m 20 s", 2 * time.Hour: "2 h", 52 * time.Hour: "2 d 4 h",
+		12 * time.Second: "12 s", 200 * time.Second: "3 min 20 s", 2 * time.Hour: "2 h", 52 * time.Hour: "2 d 4 h",
 	} {
 		if got := admin.Duration(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)

@@ -75,7 +75,7 @@ func unwell(now time.Time) Lane {
 	next, seen := now.Add(3*time.Minute+20*time.Second), now.Add(-100*time.Second)
 	l := Lane{Lane: admin.Lane{
 		Name: name, State: admin.Unwell,
-		Why:    "The destination refuses connections since 02:41 UTC; after 9 pauses it is probed again in 3 m 20 s, and everything waits for that.",
+		Why:    "The destination refuses connections since 02:41 UTC; after 9 pauses it is probed again in 3 min 20 s, and everything waits for that.",
 		Routes: []string{"jira", "jira-automation"}, Waiting: 12480, Bytes: 44 << 20, Failures: 9, Held: true,
 		OldestAge: 13352, NextAttempt: &next, LastError: "connection refused", LastErrorAt: &seen,
 		Depth: curve(9000, 12480), AcceptedPerSecond: flat(6, 60), DeliveredPerSecond: make([]float64, 60), Concurrency: 1, Pace: 0.05,
@@ -84,13 +84,13 @@ func unwell(now time.Time) Lane {
 		m := message(now, name, "jira", i, time.Duration(13352-i*2)*time.Second)
 		if i == 0 {
 			m.Status, m.Attempts, m.History = admin.Waiting, 28, history(m.Received, 19, 0, "connection refused")
-			m.Due, m.Next = &next, "The lane waits for its destination; this message is the first to be tried, in 3 m 20 s."
+			m.Due, m.Next = &next, "The lane waits for its destination; this message is the first to be tried, in 3 min 20 s."
 		}
 		if i == 7 {
 			m.Status, m.Next = admin.HeldBack, "It is tried after the older message of the same order key."
 		}
 		if i == 9 {
-			m.Status, m.Next = admin.Parked, "No process here knows its route; it becomes a dead letter in 42 m unless one does."
+			m.Status, m.Next = admin.Parked, "No process here knows its route; it becomes a dead letter in 42 min unless one does."
 		}
 		l.Queue = append(l.Queue, m)
 	}

@@ -32,7 +32,7 @@ func night(t testing.TB) world {
 	received, died, next := now.Add(-4*time.Hour), now.Add(-time.Hour), now.Add(3*time.Minute)
 	failed := []admin.Attempt{{At: received, Took: .004, Error: "connection refused"}}
 	src.Add(admintest.Lane{
-		Lane: admin.Lane{Name: down, State: admin.Unwell, Why: "The destination refuses connections; it is probed again in 3 m.", OldestAge: 14400, NextAttempt: &next, Failures: 4, Concurrency: 1},
+		Lane: admin.Lane{Name: down, State: admin.Unwell, Why: "The destination refuses connections; it is probed again in 3 min.", OldestAge: 14400, NextAttempt: &next, Failures: 4, Concurrency: 1},
 		Queue: []admin.Message{
 			{ID: admintest.ID(1), Lane: down, Route: "jira", Status: admin.Waiting, Received: received, Due: &next, Attempts: 1, History: failed, Next: "It is the first to be tried."},
 			{ID: admintest.ID(2), Lane: down, Route: "jira", Status: admin.Waiting, Received: received, Ahead: 1, Next: "It is tried when those before it have gone."},
