@@ -62,6 +62,18 @@ func TestCheck(t *testing.T) {
 ✗ store  config.ini cannot be read as a store: invalid database
 ✓ hook jira  HOST:PORT is an address
 ✓ server  not asked, as it has no admin address`},
+		{"guarded addresses", quietHook + hooks("http://169.254.169.254") + "[hook:b]\nsrc_path = /b\ndst_host = http://169.254.10.1:81\n[app]\nallow_to = 169.254.10.0/24\n", nil, 1, `
+✓ config  config.ini is valid, with 2 hooks
+✓ store  webhook-repeater.db is not there yet, and can be made
+✗ hook jira  169.254.169.254:80 is an address, where nothing is sent, as it belongs to the link or to a cloud's own services; allow_to under [app] permits it
+✓ hook b  169.254.10.1:81 is an address
+✓ server  not asked, as it has no admin address`},
+		{"too little room", quietHook + "[store]\ndisk_floor = 9000000GB\n" + hooks(nobody), nil, 1, `
+✓ config  config.ini is valid, with 1 hook
+✓ store  webhook-repeater.db is not there yet, and can be made
+✗ disk  SIZE is free on the disk of webhook-repeater.db, less than the disk_floor of SIZE: senders hear 503
+✓ hook jira  HOST:PORT is an address
+✓ server  not asked, as it has no admin address`},
 		{"no Redis", quietHook + "[store]\nredis_url = redis://u:hunter2@" + strings.TrimPrefix(nobody, "http://") + "\n" + hooks(nobody), nil, 1, `
 ✓ config  config.ini is valid, with 1 hook
 ✗ store  Redis does not answer: dial tcp HOST:PORT: connect: connection refused
@@ -118,6 +130,15 @@ func TestCheckBesideAServer(t *testing.T) {
 ✓ store  webhook-repeater.db (SIZE) is in use by a server
 ✓ hook jira  HOST:PORT is an address
 ✓ server  http://HOST:PORT stores and delivers`)
+	r.file("full.ini", quietHook+"[store]\nfile = webhook-repeater.db\ndisk_floor = 9000000GB\n"+hook)
+	full := func(code int, want string) {
+		t.Helper()
+		res := r.does("check", "-c", "full.ini")
+		if want += "  SIZE is free on the disk of webhook-repeater.db, less than the disk_floor of SIZE: senders hear 503"; res.code != code || !strings.Contains(settled(res.stdout), want) {
+			t.Errorf("want %d and %q, got %+v", code, want, res)
+		}
+	}
+	full(0, "! disk") // only the server knows what room there is inside the file
 	r.Signal(t, os.Interrupt)
 	r.ends(t, 0)
 	if err := os.Chmod(filepath.Join(r.dir, "webhook-repeater.db"), 0o644); err != nil { // #nosec G302 -- to be warned of
@@ -129,6 +150,7 @@ func TestCheckBesideAServer(t *testing.T) {
 ✓ store  webhook-repeater.db (SIZE) can be read and written
 ✓ hook jira  HOST:PORT is an address
 ✓ server  none runs at http://HOST:PORT`)
+	full(1, "✗ disk")
 	var told struct {
 		OK     bool
 		Checks []struct{ Name, Level, Text string }

@@ -186,7 +186,7 @@ var steady = []struct {
 	{regexp.MustCompile(`after (less than 1 ms|\d+ ms|\d+\.\d s)`), "after TOOK"},
 	{regexp.MustCompile(`in (\d+ (d|h|min|s) ?)+`), "in SPAN"},
 	{regexp.MustCompile(`for up to \d+ (s|min)`), "for up to SPAN"},
-	{regexp.MustCompile(`\b\d+(\.\d)? [KM]?B\b`), "SIZE"},
+	{regexp.MustCompile(`\b\d+(\.\d)? [KMGT]?B\b`), "SIZE"},
 	{regexp.MustCompile(`version \S+, configuration \S+`), "version V, configuration C"},
 	{regexp.MustCompile(`(?m)  +`), "  "},
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/client"
 	"github.com/webhook-repeater/repeater/internal/config"
+	"github.com/webhook-repeater/repeater/internal/seam"
 )
 
 const checkTimeout = 5 * time.Second // for each thing that is looked at
@@ -42,7 +44,7 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check", Short: "look whether a configuration, its store and its destinations are well", Args: atMost(0),
 		Long: `Look, before a start or beside a server that runs, whether the configuration is valid, the store can be
-reached and is safe, and the destinations' names resolve. Nothing is changed, nothing is sent. Each thing has a
+reached, is safe and has room, and the destinations' names resolve to where requests may go. Nothing is changed, nothing is sent. Each thing has a
 line; the exit status is 1 if one of them is wrong. A warning is for what works, but should not be left so.`,
 		Example: `  webhook-repeater check
   webhook-repeater check -c config.ini --connect
@@ -135,9 +137,9 @@ func examine(ctx context.Context, file, to string, connect bool) []finding {
 	if rc != nil {
 		findings = append(findings, checkRedis(ctx, rc, rp, s.RedisStrict))
 	} else {
-		findings = append(findings, checkFile(s.File)...)
+		findings = append(findings, checkFile(s.File, s.DiskFloor)...)
 	}
-	findings = append(findings, checkDestinations(ctx, s.Hooks, connect)...)
+	findings = append(findings, checkDestinations(ctx, s.Hooks, s.AllowTo, connect)...)
 	return append(findings, checkServer(ctx, s))
 }
 
@@ -171,12 +173,12 @@ func checkRedis(ctx context.Context, rc redis.UniversalClient, rp *repeater.Repe
 }
 
 // checkDestinations asks for all at once, and tells them in the order of the hooks.
-func checkDestinations(ctx context.Context, hooks []config.Hook, connect bool) []finding {
+func checkDestinations(ctx context.Context, hooks []config.Hook, allowTo []string, connect bool) []finding {
 	out := make([]finding, len(hooks))
 	var wg sync.WaitGroup
 	for i := range hooks {
 		wg.Go(func() {
-			level, text := checkDestination(ctx, hooks[i].Target, connect)
+			level, text := checkDestination(ctx, hooks[i].Target, allowTo, connect)
 			out[i] = finding{"hook " + hooks[i].Name, level, text}
 		})
 	}
@@ -185,7 +187,7 @@ func checkDestinations(ctx context.Context, hooks []config.Hook, connect bool) [
 }
 
 // checkDestination never quotes the URL, of which all but the host may be secret.
-func checkDestination(ctx context.Context, target string, connect bool) (level, text string) {
+func checkDestination(ctx context.Context, target string, allowTo []string, connect bool) (level, text string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	u, err := url.Parse(target)
@@ -210,6 +212,11 @@ func checkDestination(ctx context.Context, target string, connect bool) (level, 
 	} else {
 		text += " is an address"
 	}
+	if refused := guarded(addrs, port, allowTo); len(refused) == len(addrs) {
+		return levelFailed, text + ", where nothing is sent, as it belongs to the link or to a cloud's own services; allow_to under [app] permits it"
+	} else if len(refused) > 0 {
+		return levelWarning, text + ", and at " + refused[0] + ", where nothing is sent, as it belongs to the link or to a cloud's own services"
+	}
 	if !connect {
 		return levelOK, text
 	}
@@ -219,6 +226,16 @@ func checkDestination(ctx context.Context, target string, connect bool) (level, 
 	}
 	_ = conn.Close()
 	return levelOK, text + " and accepts connections"
+}
+
+// guarded returns those addresses that no webhook may go to.
+func guarded(addrs []netip.Addr, port string, allowTo []string) (refused []string) {
+	for _, a := range addrs {
+		if seam.Refuses(net.JoinHostPort(a.String(), port), allowTo) != nil {
+			refused = append(refused, a.Unmap().String())
+		}
+	}
+	return refused
 }
 
 func lookupReason(err error) string {

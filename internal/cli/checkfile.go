@@ -14,12 +14,12 @@ import (
 )
 
 // checkFile looks at a store without changing it. A server that has it in use keeps others out.
-func checkFile(path string) []finding {
+func checkFile(path string, floor int64) []finding {
 	const name = "store"
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []finding{checkFolder(path)}
+		return append([]finding{checkFolder(path)}, checkRoom(path, floor, nothingInside)...)
 	case err != nil:
 		return []finding{{name, levelFailed, reasonOf(path, err)}}
 	case !info.Mode().IsRegular():
@@ -38,12 +38,14 @@ func checkFile(path string) []finding {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Millisecond})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) is in use by a server", path, bytesOf(info.Size()))})
+		findings = append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) is in use by a server", path, bytesOf(info.Size()))})
+		return append(findings, checkRoom(path, floor, nil)...)
 	case err != nil:
 		return append(findings, finding{name, levelFailed, fmt.Sprintf("%s cannot be read as a store: %v", path, err)})
 	}
 	_ = db.Close() // nor here
-	return append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) can be read and written", path, bytesOf(info.Size()))})
+	findings = append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) can be read and written", path, bytesOf(info.Size()))})
+	return append(findings, checkRoom(path, floor, freePages)...)
 }
 
 // checkFolder tells whether a store can be made.
