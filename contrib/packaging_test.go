@@ -28,10 +28,7 @@ func fromTop(t *testing.T, name string) string {
 
 // TestDockerfile: what it copies is there, what it builds needs nothing around it, and it runs as nobody in particular.
 func TestDockerfile(t *testing.T) {
-	instructions := make(map[string][]string)
-	for _, m := range regexp.MustCompile(`(?m)^([A-Z]+) (.*)$`).FindAllStringSubmatch(fromTop(t, "Dockerfile"), -1) {
-		instructions[m[1]] = append(instructions[m[1]], m[2])
-	}
+	instructions := dockerfile(t)
 	for _, copied := range instructions["COPY"] {
 		words := strings.Fields(copied)
 		if strings.HasPrefix(copied, "--from=") {
@@ -60,27 +57,40 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 
-	built := false
+	dir := t.TempDir()
+	buildAsTold(t, instructions, dir)
+	program := filepath.Join(dir, "webhook-repeater")
+	wantStatic(t, program)
+	if out, err := exec.Command(program, "version").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// dockerfile returns what follows each instruction, in order.
+func dockerfile(t *testing.T) map[string][]string {
+	t.Helper()
+	instructions := make(map[string][]string)
+	for _, m := range regexp.MustCompile(`(?m)^([A-Z]+) (.*)$`).FindAllStringSubmatch(fromTop(t, "Dockerfile"), -1) {
+		instructions[m[1]] = append(instructions[m[1]], m[2])
+	}
+	return instructions
+}
+
+// buildAsTold runs what builds the program, with out instead of /out.
+func buildAsTold(t *testing.T, instructions map[string][]string, out string) {
+	t.Helper()
 	for _, run := range instructions["RUN"] {
 		if !strings.Contains(run, "go build") {
 			continue
 		}
-		built = true
-		dir := t.TempDir()
-		cmd := exec.Command("sh", "-c", strings.ReplaceAll(run, "/out/", dir+"/"))
+		cmd := exec.Command("sh", "-c", strings.ReplaceAll(run, "/out/", out+"/"))
 		cmd.Dir, cmd.Env = "..", append(os.Environ(), "GOFLAGS=-buildvcs=false")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", run, err, out)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", run, err, said)
 		}
-		program := filepath.Join(dir, "webhook-repeater")
-		wantStatic(t, program)
-		if out, err := exec.Command(program, "version").CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+		return
 	}
-	if !built {
-		t.Error("nothing is built")
-	}
+	t.Fatal("nothing is built")
 }
 
 // wantStatic wants a program that needs no other file to run.
