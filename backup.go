@@ -18,7 +18,7 @@ type backuper interface {
 // place of the store's in a Repeater that is not running. Every request that was answered with 200 before
 // Backup was called is in it, unless it has been delivered; what was delivered later will be delivered again by
 // whoever runs the copy. It holds all that is stored, so that whoever may read it sees secrets, unless they
-// are encrypted (see [WithCodec]).
+// are encrypted (see [Encrypt]).
 //
 // The copy is made on the store's own disk first, and w gets nothing before it is complete: a slow w costs room,
 // and delays nobody. Where the disk has no room for it the error is [ErrFull]. A copy that would hold up
