@@ -92,7 +92,11 @@ func TestGraceEnds(t *testing.T) {
 	p := s.start(t)
 	s.sendSome(t, l, 0, 20)
 	awaitArrivals(t, l, 1)
+	began := time.Now()
 	p.stop(t)
+	if took := time.Since(began); took > 10*time.Second { // the attempt's own timeout would end it, too
+		t.Errorf("stopped after %v, with a grace of %v", took, s.grace)
+	}
 	close(hang)
 	s.start(t)
 	l.Settle(t, patience)
