@@ -8,6 +8,7 @@ import (
 
 	"github.com/webhook-repeater/repeater/internal/proctest"
 	"github.com/webhook-repeater/repeater/internal/redistest"
+	"github.com/webhook-repeater/repeater/internal/testport"
 )
 
 var benchRows = []string{
@@ -86,5 +87,14 @@ func TestBenchMistakes(t *testing.T) {
 		if !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "webhook-repeater bench -h") {
 			t.Errorf("%q: %s", c.args, stderr)
 		}
+	}
+}
+
+// TestBenchWithoutRedis: figures of requests that were all refused are no figures.
+func TestBenchWithoutRedis(t *testing.T) {
+	url := "redis://" + proctest.Loopback(testport.Plain(t))
+	_, stderr := run(t, t.TempDir(), "bench", "--quick", "--redis", url).ends(t, 1)
+	if !strings.Contains(stderr, "the Redis of --redis does not answer") {
+		t.Errorf("it says\n%s", stderr)
 	}
 }

@@ -65,6 +65,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if err := askRedis(ctx, o.Redis); err != nil {
+		return nil, err
+	}
 	report := newReport(o)
 	for i := range o.Runs {
 		fmt.Fprintf(o.Progress, "run %d of %d\n", i+1, o.Runs)

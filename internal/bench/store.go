@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -34,6 +36,24 @@ func syncs(dir string) ([]time.Duration, error) {
 		took = append(took, max(1, time.Since(start)))
 	}
 	return took, nil
+}
+
+// askRedis finds out before anything is measured: without a store every request is refused, and quickly.
+func askRedis(ctx context.Context, url string) error {
+	if url == "" {
+		return nil
+	}
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return errors.New("--redis is not a URL of Redis, as redis://127.0.0.1:6379")
+	}
+	o.MaxRetries, o.DialerRetries = -1, 1
+	client := redis.NewClient(o)
+	defer client.Close()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("the Redis of --redis does not answer: %w", err)
+	}
+	return nil
 }
 
 // clearRedis deletes what a run has left there, as far as that takes little time: the server that
