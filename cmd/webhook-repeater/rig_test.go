@@ -155,8 +155,9 @@ func (r *rig) asks(path string, into any) int {
 func (r *rig) dies(n int) (ids []string) {
 	r.t.Helper()
 	r.answer.Store(http.StatusGone)
-	before := r.awaits("there", func(laneState) bool { return true })
+	r.awaits("there", func(laneState) bool { return true })
 	r.prints("drop-refused", r.lane)
+	before := r.awaits("through with what was replayed", func(l laneState) bool { return l.Waiting == 0 })
 	for range n {
 		ids = append(ids, r.sends())
 	}
