@@ -62,12 +62,10 @@ func TestCheck(t *testing.T) {
 ✗ store  config.ini cannot be read as a store: invalid database
 ✓ hook jira  HOST:PORT is an address
 ✓ server  not asked, as it has no admin address`},
-		{"guarded addresses", quietHook + hooks("http://169.254.169.254") + "[hook:b]\nsrc_path = /b\ndst_host = http://169.254.10.1:81\n[app]\nallow_to = 169.254.10.0/24\n", nil, 1, `
-✓ config  config.ini is valid, with 2 hooks
-✓ store  webhook-repeater.db is not there yet, and can be made
-✗ hook jira  169.254.169.254:80 is an address, where nothing is sent, as it belongs to the link or to a cloud's own services; allow_to under [app] permits it
-✓ hook b  169.254.10.1:81 is an address
-✓ server  not asked, as it has no admin address`},
+		{"a guarded address", quietHook + "[hook:jira]\nsrc_path = /jira\ndst_host = http://169.254.169.254\n", nil, 1, `
+✗ config  route "/jira": destination 0 is an address of the link or of a cloud's own services: see AllowTo`},
+		{"a guarded address that is permitted", quietHook + "[app]\nallow_to = 169.254.10.0/24\n" + hooks("http://169.254.10.1:81"), nil, 0,
+			"✓ hook jira  169.254.10.1:81 is an address"},
 		{"too little room", quietHook + "[store]\ndisk_floor = 9000000GB\n" + hooks(nobody), nil, 1, `
 ✓ config  config.ini is valid, with 1 hook
 ✓ store  webhook-repeater.db is not there yet, and can be made

@@ -20,3 +20,6 @@ func (w Watcher) Reads() { w.w.reads() }
 
 // Changed tells that the file should be read again.
 func (w Watcher) Changed(now time.Time) bool { return w.w.changed(now) }
+
+// Guarded is what a check asks of addresses.
+var Guarded = guarded
