@@ -63,7 +63,7 @@ func TestCheck(t *testing.T) {
 ✓ hook jira  HOST:PORT is an address
 ✓ server  not asked, as it has no admin address`},
 		{"a guarded address", quietHook + "[hook:jira]\nsrc_path = /jira\ndst_host = http://169.254.169.254\n", nil, 1, `
-✗ config  route "/jira": destination 0 is an address of the link or of a cloud's own services: see AllowTo`},
+✗ config  config.ini:5: [hook:jira] dst_host is an address of the link or of a cloud's own services, where nothing is sent; allow_to under [app] permits it`},
 		{"a guarded address that is permitted", quietHook + "[app]\nallow_to = 169.254.10.0/24\n" + hooks("http://169.254.10.1:81"), nil, 0,
 			"✓ hook jira  169.254.10.1:81 is an address"},
 		{"too little room", quietHook + "[store]\ndisk_floor = 9000000GB\n" + hooks(nobody), nil, 1, `

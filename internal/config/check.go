@@ -3,8 +3,11 @@ package config
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/webhook-repeater/repeater/internal/seam"
 )
 
 // checkStore finds two stores where there can be one, and none where a key
@@ -86,6 +89,7 @@ func (r *reader) checkHooks() {
 			r.fail(h.line, "[hook:%s] has the name of the hook on line %d; choose another", h.Name, other.line)
 		}
 		byName[h.Name] = h
+		r.checkGuard(h)
 		if h.path == "" { // a mistake, reported already
 			continue
 		}
@@ -95,6 +99,19 @@ func (r *reader) checkHooks() {
 		}
 		byPath[h.path] = h
 	}
+}
+
+// checkGuard tells of an address to which the Repeater would send nothing, by the words of this file.
+func (r *reader) checkGuard(h *Hook) {
+	u, err := url.Parse(h.Target)
+	if err != nil {
+		return
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	if err != nil || seam.Refuses(netip.AddrPortFrom(a, 80).String(), r.AllowTo) == nil {
+		return
+	}
+	r.fail(r.lineOf(h, "dst_host"), "[hook:%s] dst_host is an address of the link or of a cloud's own services, where nothing is sent; allow_to under [app] permits it", h.Name)
 }
 
 // checkLanes holds against each other what hooks say of a lane they share.
