@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -24,6 +25,13 @@ type terminal struct {
 	out  proctest.Output
 	ends chan struct{}
 }
+
+// session is what leads a terminal's session, as a shell does. A terminal forgets what it has not shown when its leader ends, so that
+// one stays until all has been read; Ctrl-C is for the command.
+const (
+	session      = `trap : INT; "$@"; code=$?; printf '\036'; read -r _; exit $code`
+	endOfCommand = '\036'
+)
 
 // onTerminal runs a command with a terminal as its input, output and error output.
 func onTerminal(t *testing.T, dir string, env []string, args ...string) *terminal {
@@ -49,7 +57,7 @@ func onTerminal(t *testing.T, dir string, env []string, args ...string) *termina
 		t.Fatal(err)
 	}
 	p := &terminal{t: t, ptmx: ptmx, ends: make(chan struct{})}
-	p.cmd = exec.Command(proctest.Program(t, "webhook-repeater"), args...)
+	p.cmd = exec.Command("sh", append([]string{"-c", session, "sh", proctest.Program(t, "webhook-repeater")}, args...)...)
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), append([]string{"TERM=xterm", "NO_COLOR="}, env...)...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = tty, tty, tty
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
@@ -61,7 +69,11 @@ func onTerminal(t *testing.T, dir string, env []string, args ...string) *termina
 		buf := make([]byte, 4096)
 		for {
 			n, err := ptmx.Read(buf)
-			_, _ = p.out.Write(buf[:n])
+			text, ended := bytes.CutSuffix(buf[:n], []byte{endOfCommand})
+			_, _ = p.out.Write(text)
+			if ended {
+				_, _ = ptmx.WriteString("\n")
+			}
 			if err != nil {
 				return
 			}
