@@ -118,6 +118,7 @@ func fileDisk(s *scene) {
 			s.Fatal(err)
 		}
 		healed := time.Now()
+		s.up() // or the disk stays full of what waits, and senders hear so for good reason
 		if !n.Alive() {
 			s.start(n)
 		}

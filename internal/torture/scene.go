@@ -188,6 +188,14 @@ func (s *scene) flap() {
 	}
 }
 
+// up lets all destinations be well.
+func (s *scene) up() {
+	for _, l := range s.lanes {
+		l.dest.Unwell.Store(0)
+		l.dest.Up(s)
+	}
+}
+
 // sleep waits for up to so many milliseconds.
 func (s *scene) sleep(most int) {
 	select {
@@ -212,10 +220,7 @@ func (s *scene) serving(since time.Time) {
 // moving waits until each lane delivers again what had not arrived, and remembers how long that took.
 func (s *scene) moving(since time.Time) {
 	s.Helper()
-	for _, l := range s.lanes {
-		l.dest.Unwell.Store(0)
-		l.dest.Up(s)
-	}
+	s.up()
 	for _, l := range s.lanes {
 		before := l.dest.Ledger.Counts().Arrived
 		if !l.dest.Ledger.Await(patience, func(c witness.Counts) bool { return c.Arrived > before+1 }) {
@@ -234,10 +239,7 @@ func (s *scene) refused(d time.Duration) bool {
 
 // end heals all, waits until nothing is owed, and judges.
 func (s *scene) end() {
-	for _, l := range s.lanes {
-		l.dest.Unwell.Store(0)
-		l.dest.Up(s)
-	}
+	s.up()
 	for _, l := range s.lanes {
 		l.senders.Stop()
 	}
