@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,18 +220,27 @@ func TestAnswerWithoutItsBody(t *testing.T) {
 }
 
 // settled returns the lanes once nothing waits: the log of an outcome comes just before
-// the store hears of it.
+// the store hears of it. Its patience ends when nothing has changed for so long.
 func settled(t *testing.T, rp *repeater.Repeater) []repeater.LaneInfo {
 	t.Helper()
+	before := -1
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		lanes, err := rp.Lanes(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(lanes, func(l repeater.LaneInfo) bool { return l.Waiting > 0 }) {
+		waiting := 0
+		for _, l := range lanes {
+			waiting += l.Waiting
+		}
+		if waiting == 0 {
 			return lanes
 		}
+		if waiting != before {
+			before, deadline = waiting, time.Now().Add(patience)
+		}
+		time.Sleep(time.Millisecond) // for those who deliver
 	}
-	t.Fatalf("messages still wait after %v", patience)
+	t.Fatalf("%d messages still wait, and have for %v", before, patience)
 	return nil
 }

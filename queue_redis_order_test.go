@@ -103,7 +103,8 @@ func testRedisDue(t *testing.T, store redisStore) {
 	retry := func(id string, after time.Duration, hold bool) repeater.Settlement {
 		return repeater.Settlement{Key: repeater.Key{ID: id}, Kind: repeater.SettleRetry, After: after, Hold: hold}
 	}
-	mustSettle(t, q, "a", claim.Token, retry("3", 100*time.Millisecond, false), retry("2", 100*time.Millisecond, false),
+	const soon, pause = time.Second, 1100 * time.Millisecond // so long that a busy machine has claimed by then
+	mustSettle(t, q, "a", claim.Token, retry("3", soon, false), retry("2", soon, false),
 		retry("1", time.Hour, false), repeater.Settlement{Key: repeater.Key{ID: "0"}, Kind: repeater.SettleRelease})
 	mustPush(t, q, redisBatch("4", "r", "a"))
 
@@ -112,9 +113,9 @@ func testRedisDue(t *testing.T, store redisStore) {
 	if !held.More || held.Wait != 0 {
 		t.Errorf("More = %v, Wait = %v", held.More, held.Wait)
 	}
-	mustSettle(t, q, "a", claim.Token, retry("0", 150*time.Millisecond, true))
+	mustSettle(t, q, "a", claim.Token, retry("0", pause, true))
 	paused := mustClaim(t, q, "a", claim.Token, 9)
-	if len(paused.Messages) > 0 || paused.Wait <= 0 || paused.Wait > 150*time.Millisecond || paused.Failures != 1 {
+	if len(paused.Messages) > 0 || paused.Wait <= 0 || paused.Wait > pause || paused.Failures != 1 {
 		t.Fatalf("paused: %+v", paused)
 	}
 	var got repeater.Claim
