@@ -16,7 +16,7 @@ func TestDamagedDeadLetter(t *testing.T) {
 	t.Parallel()
 	logged, log := newLog()
 	f := startFile(t, repeater.FileSetup{Log: log})
-	f.push("a", "1", "2", "3")
+	f.push("a", "first", "second", "third")
 	c := f.claim("a", "", 3)
 	for _, m := range c.Messages {
 		f.settle("a", c.Token, repeater.Settlement{Key: m.Key, Kind: repeater.SettleDead})
@@ -24,12 +24,12 @@ func TestDamagedDeadLetter(t *testing.T) {
 	if err := f.FileQueue.Close(); err != nil {
 		t.Fatal(err)
 	}
-	damageCard(t, f.path, "dead", "2")
+	damageCard(t, f.path, "dead", "second")
 	f.open()
 	for _, when := range []string{"at first", "again"} {
 		letters, _, err := f.Dead(t.Context(), "a", "", 10)
-		if err != nil || len(letters) != 2 || letters[0].Key.ID != "3" || letters[1].Key.ID != "1" {
-			t.Errorf("%s: %v, %v, want letters 3 and 1", when, letters, err)
+		if err != nil || len(letters) != 2 || letters[0].Key.ID != "third" || letters[1].Key.ID != "first" {
+			t.Errorf("%s: %v, %v, want the third and the first", when, letters, err)
 		}
 		f.push("a", when) // a commit
 	}
@@ -54,7 +54,7 @@ func damageCard(t *testing.T, path, bucket, id string) {
 		b := tx.Bucket([]byte(bucket))
 		cur := b.Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {
-			if bytes.Contains(v, []byte("\x01"+id)) {
+			if bytes.Contains(v, []byte(id)) {
 				v = bytes.Clone(v)
 				v[len(v)-1] ^= 1
 				return b.Put(k, v)
