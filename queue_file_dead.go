@@ -79,11 +79,7 @@ type fileExhumeBroken struct {
 
 func (x *fileExhumeBroken) apply(t *fileTx) error {
 	for _, k := range x.at {
-		v := t.bucket(bucketDead).Get(k)
-		if v == nil {
-			continue
-		}
-		if _, err := decodeCard(k, v); err == nil {
+		if _, err := decodeCard(k, t.bucket(bucketDead).Get(k)); err == nil {
 			continue
 		}
 		if _, err := t.exhume(x.lane, k); err != nil {
@@ -169,9 +165,13 @@ func (x *fileExhume) apply(t *fileTx) error {
 	return nil
 }
 
-// exhume takes a dead letter's card away and returns it; nil if it cannot be read.
+// exhume takes a dead letter's card away and returns it; nil if it cannot be read, or
+// could not be before: its grave is still there then, as only the card knows which one it is.
 func (t *fileTx) exhume(l *fileLane, at []byte) (*card, error) {
 	v := bytes.Clone(t.bucket(bucketDead).Get(at))
+	if v == nil {
+		return nil, nil
+	}
 	if err := t.delete(bucketDead, at); err != nil {
 		return nil, err
 	}

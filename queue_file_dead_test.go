@@ -33,6 +33,13 @@ func TestDamagedDeadLetter(t *testing.T) {
 		}
 		f.push("a", when) // a commit
 	}
+	damaged := []repeater.Key{{ID: "second"}} // as somebody has it who has looked at the list before
+	if n, err := f.Replay(t.Context(), "a", damaged); n != 0 || err != nil {
+		t.Errorf("replayed %d, %v", n, err)
+	}
+	if n, err := f.Drop(t.Context(), "a", damaged); n != 0 || err != nil {
+		t.Errorf("dropped %d, %v", n, err)
+	}
 	lanes, err := f.Lanes(t.Context(), "", 10)
 	if err != nil || lanes[0].Dead != 2 {
 		t.Errorf("lanes %+v, %v, want 2 dead", lanes, err)
@@ -40,6 +47,10 @@ func TestDamagedDeadLetter(t *testing.T) {
 	if n := strings.Count(logged.String(), "set aside"); n != 1 {
 		t.Errorf("told of %d times:\n%s", n, logged)
 	}
+	if err := f.FileQueue.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damageCard(t, f.path, "broken", "second") // what is left of it is kept
 }
 
 // damageCard changes the card that holds an id.
