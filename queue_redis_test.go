@@ -91,7 +91,7 @@ func eachRedis(t *testing.T, test func(t *testing.T, client func(t *testing.T) r
 	run("miniredis", func(t *testing.T) func(t *testing.T) redis.UniversalClient {
 		server := miniredis.RunT(t)
 		return func(t *testing.T) redis.UniversalClient {
-			client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+			client := redis.NewClient(&redis.Options{Addr: server.Addr(), ReadTimeout: patience})
 			t.Cleanup(func() { _ = client.Close() })
 			return client
 		}

@@ -55,7 +55,7 @@ func TestBench(t *testing.T) {
 func TestBenchRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	stdout := measure(t, "--requests", "200", "--connections", "4", "--rate", "50", "--redis", "redis://"+s.Addr(), "--json")
+	stdout := measure(t, "--requests", "40", "--connections", "4", "--rate", "20", "--redis", "redis://"+s.Addr(), "--json")
 	var report struct {
 		Store              string
 		Throughput         []struct{ Name string }
@@ -64,8 +64,8 @@ func TestBenchRedis(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatalf("%v in %s", err, stdout)
 	}
-	// A busy machine does not send all of them in the time that each row has.
-	if report.Store != "redis" || len(report.Throughput) != 8 || report.Acknowledged < 200 || report.Acknowledged > 5*200+75 || report.Lost != 0 {
+	// So few that a busy machine sends them all in the time that each row has.
+	if report.Store != "redis" || len(report.Throughput) != 8 || report.Acknowledged != 5*40+30 || report.Lost != 0 {
 		t.Error(stdout)
 	}
 	if keys, err := s.Client(t).Keys(t.Context(), "*").Result(); err != nil || len(keys) > 0 {

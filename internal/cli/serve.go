@@ -122,7 +122,7 @@ func explainOpen(err error, file string) string {
 			"or let both keep their requests in Redis (redis_url under [store]), which any number may share", file)
 	}
 	// What the system says of the file names it twice, and no way out.
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && (errors.Is(pe, fs.ErrNotExist) || errors.Is(pe, fs.ErrPermission)) {
 		return fmt.Sprintf("the store file %s cannot be opened: %v; put it where this user may write, by file under [store]", file, pe.Err)
 	}
 	return err.Error()
