@@ -82,7 +82,10 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"--rate", "NaN"}, "--rate is to be above 0"},
 		{[]string{"--size", "3"}, "--size is to be from 20"},
 		{[]string{"--redis", "redis://127.0.0.1", "--store-dir", "/tmp"}, "give either it or --redis"},
-		{[]string{"now"}, `unknown argument "now"`},
+		{[]string{"now"}, `bench: unknown argument "now"`},
+		{[]string{"--nonsense"}, "bench: unknown flag: --nonsense"},
+		{[]string{"--requests", "few"}, `bench: invalid argument "few" for "--requests" flag`},
+		{[]string{"-requests", "0"}, "--requests is to be from 1"},
 	} {
 		_, stderr := run(t, t.TempDir(), append([]string{"bench"}, c.args...)...).ends(t, 2)
 		if !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "webhook-repeater bench -h") {

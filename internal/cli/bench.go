@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/webhook-repeater/repeater/internal/bench"
 )
@@ -47,7 +47,7 @@ func runBench(args []string, stdout, stderr io.Writer) int {
 	}
 	o := bench.Options{Progress: stderr}
 	var quick, asJSON bool
-	fl := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fl := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	fl.SetOutput(io.Discard)
 	fl.IntVar(&o.Requests, "requests", 50_000, "")
 	fl.IntVar(&o.Connections, "connections", 64, "")
@@ -58,7 +58,7 @@ func runBench(args []string, stdout, stderr io.Writer) int {
 	fl.StringVar(&o.StoreDir, "store-dir", "", "")
 	fl.StringVar(&o.Redis, "redis", "", "")
 	fl.BoolVar(&asJSON, "json", false, "")
-	err := fl.Parse(args)
+	err := fl.Parse(doubleDashes(fl, args))
 	if err == nil && fl.NArg() > 0 {
 		err = fmt.Errorf("unknown argument %q", fl.Arg(0))
 	}
@@ -70,15 +70,15 @@ func runBench(args []string, stdout, stderr io.Writer) int {
 		err = o.Check()
 	}
 	if err != nil {
-		return wrongUsage(stderr, "%v; see webhook-repeater bench -h", err)
+		return wrongUsage(stderr, "bench: %v; see webhook-repeater bench -h", err)
 	}
 	return printBench(o, asJSON, stdout, stderr)
 }
 
 // shorten makes one short run, unless a flag says otherwise.
-func shorten(o *bench.Options, fl *flag.FlagSet) {
+func shorten(o *bench.Options, fl *pflag.FlagSet) {
 	given := make(map[string]bool)
-	fl.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	fl.Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	if !given["requests"] {
 		o.Requests = 10_000
 	}
