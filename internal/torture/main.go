@@ -125,7 +125,7 @@ func playAll(ctx context.Context, chosen []scenario, seed uint64, times, togethe
 			defer func() { <-room }()
 			began := time.Now()
 			results[i] = play(ctx, sc, seed, times)
-			fmt.Fprintf(os.Stderr, "%s: %v, %d faults\n", sc.name, time.Since(began).Round(time.Second), len(results[i].faults))
+			fmt.Fprintln(os.Stderr, results[i].progress(time.Since(began).Round(time.Second)))
 		})
 	}
 	wg.Wait()
@@ -183,6 +183,17 @@ func report(w io.Writer, results []result) int {
 		}
 	}
 	return code
+}
+
+// progress is the line about a scenario that is over, while others are still played.
+func (r result) progress(took time.Duration) string {
+	switch {
+	case len(r.faults) > 0:
+		return fmt.Sprintf("%s: FAILED after %d cycles in %v: %s", r.name, r.cycles, took, r.faults[0])
+	case r.note != "":
+		return fmt.Sprintf("%s: %s", r.name, r.note)
+	}
+	return fmt.Sprintf("%s: well after %d cycles in %v: %d acknowledged, %d lost", r.name, r.cycles, took, r.promised, r.lost)
 }
 
 func (r result) print(w io.Writer, verdict string) {

@@ -29,6 +29,15 @@ func TestReport(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}
 	}
+	for r, want := range map[*result]string{
+		&good:                           "a: well after 2 cycles in 3s: 10 acknowledged, 0 lost",
+		&bad:                            "b: FAILED after 1 cycles in 3s: 1 of 5 is lost",
+		{name: "c", note: "not played"}: "c: not played",
+	} {
+		if got := r.progress(3 * time.Second); got != want {
+			t.Errorf("progress %q, want %q", got, want)
+		}
+	}
 }
 
 // TestStage: a scenario that gives up, or panics, is a fault, and leaves nothing behind.
