@@ -66,6 +66,33 @@ ID.0  dead
 	r.awaits("empty", func(l laneState) bool { return l.Dead == 0 && l.Waiting == 0 })
 }
 
+// TestMissingDeadLetters are named, and the others done.
+func TestMissingDeadLetters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "")
+	ids := r.dies(3)
+	r.prints("pause", "jira") // what is replayed waits, and is no dead letter
+	const one, two = `webhook-repeater: there is no dead letter "%s"; webhook-repeater dead lists them` + "\n",
+		`webhook-repeater: there are no dead letters "%s", "%s"; webhook-repeater dead lists them` + "\n"
+	for _, tt := range []struct {
+		args           string
+		stdout, stderr string
+	}{
+		{"replay nope.0", "", fmt.Sprintf(one, "nope.0")},
+		{"drop nope.0 --yes", "", fmt.Sprintf(one, "nope.0")},
+		{"replay nope.0 neither --json", "", fmt.Sprintf(two, "neither", "nope.0")},
+		{"replay nope.0 " + ids[0] + ".0 --dry-run", "1 dead letter would be replayed.\n", fmt.Sprintf(one, "nope.0")},
+		{"replay " + ids[0] + ".0 nope.0", "1 dead letter replayed.\n", fmt.Sprintf(one, "nope.0")},
+		{"replay " + ids[0] + ".0", "", fmt.Sprintf(one, ids[0]+".0")},
+		{"drop " + ids[1] + ".1 neither " + ids[1] + " " + ids[2] + ".00 --yes", "2 dead letters dropped.\n", fmt.Sprintf(two, "neither", ids[1]+".1")},
+	} {
+		if res := r.does(strings.Fields(tt.args)...); res.code != 1 || res.stdout != tt.stdout || res.stderr != tt.stderr {
+			t.Errorf("%s: %+v, want %q and %q", tt.args, res, tt.stdout, tt.stderr)
+		}
+	}
+	r.awaits("without dead letters", func(l laneState) bool { return l.Dead == 0 && l.Waiting == 1 })
+}
+
 // TestManyDeadLetters takes more than one step.
 func TestManyDeadLetters(t *testing.T) {
 	t.Parallel()

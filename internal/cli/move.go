@@ -2,10 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/webhook-repeater/repeater"
 	"github.com/webhook-repeater/repeater/internal/admin"
 	"github.com/webhook-repeater/repeater/internal/client"
 )
@@ -30,7 +35,8 @@ func (a *app) replayCommand() *cobra.Command {
 	m := &move{a: a, verb: "replay", done: "replayed", step: (*client.Client).Replay}
 	return m.command(`Put dead letters back at the end of their lanes, those that died first first. They keep their ids, and begin
 a new series of attempts. Name them by KEY, as webhook-repeater dead lists them, or by an id for all
-messages of a request, or say by flags which are meant.`, `  webhook-repeater replay --lane http://jira.intranet:8080 --since 2h
+messages of a request, or say by flags which are meant. Of what is named by KEY, all that there is is replayed; the
+exit status is 1 if anything is missing.`, `  webhook-repeater replay --lane http://jira.intranet:8080 --since 2h
   webhook-repeater replay --status 404 --dry-run
   webhook-repeater replay 33lik262mpis6tcbagamevpgl0.0
   webhook-repeater replay --all`)
@@ -39,7 +45,8 @@ messages of a request, or say by flags which are meant.`, `  webhook-repeater re
 func (a *app) dropCommand() *cobra.Command {
 	m := &move{a: a, verb: "drop", done: "dropped", delete: true, step: (*client.Client).Drop}
 	return m.command(`Delete dead letters for good. Name them by KEY, as webhook-repeater dead lists them, or by an id for all
-messages of a request, or say by flags which are meant. It asks before, unless --yes is given.`, `  webhook-repeater drop --lane http://jira.intranet:8080 --until 2026-01-31 --dry-run
+messages of a request, or say by flags which are meant. It asks before, unless --yes is given. Of what is
+named by KEY, all that there is is dropped; the exit status is 1 if anything is missing.`, `  webhook-repeater drop --lane http://jira.intranet:8080 --until 2026-01-31 --dry-run
   webhook-repeater drop --status 410 --yes
   webhook-repeater drop 33lik262mpis6tcbagamevpgl0.0 --yes`)
 }
@@ -87,11 +94,29 @@ func (m *move) run(cmd *cobra.Command, keys []string) error {
 	if err != nil {
 		return err
 	}
-	if len(keys) > 0 {
-		if f.Keys, err = allKeys(ctx, cl, keys); err != nil {
-			return err
-		}
+	if len(keys) == 0 {
+		return m.move(ctx, cl, f)
 	}
+	var missing []string
+	if f.Keys, missing, err = allKeys(ctx, cl, keys); err != nil {
+		return err
+	}
+	if len(f.Keys) == 0 {
+		return noLetters(missing)
+	}
+	if len(missing) == 0 {
+		return m.move(ctx, cl, f)
+	}
+	// What is missing is no reason to leave the others.
+	fmt.Fprintf(m.a.err, "webhook-repeater: %v\n", clean(noLetters(missing).Error()))
+	if err := m.move(ctx, cl, f); err != nil {
+		return err
+	}
+	return exit(exitFailed)
+}
+
+// move does it to what the filter means, or only tells.
+func (m *move) move(ctx context.Context, cl *client.Client, f admin.Filter) (err error) {
 	if m.delete && f.To.IsZero() {
 		f.To = m.a.now() // what dies from now on was not counted
 	}
@@ -112,16 +137,17 @@ func (m *move) run(cmd *cobra.Command, keys []string) error {
 	return m.steps(ctx, cl, f, total)
 }
 
-// allKeys takes ids for all dead messages of a request.
-func allKeys(ctx context.Context, cl *client.Client, args []string) (keys []string, err error) {
+// allKeys takes ids for all dead messages of a request. What is no dead letter is missing.
+func allKeys(ctx context.Context, cl *client.Client, args []string) (keys, missing []string, err error) {
+	var named []string
 	for _, arg := range args {
 		if _, _, ok := admin.SplitKey(arg); ok {
-			keys = append(keys, arg)
+			named = append(named, arg)
 			continue
 		}
 		messages, err := cl.Explain(ctx, arg)
 		if err != nil && !client.IsNotFound(err) {
-			return nil, err
+			return nil, nil, err
 		}
 		n := len(keys)
 		for i := range messages {
@@ -130,10 +156,50 @@ func allKeys(ctx context.Context, cl *client.Client, args []string) (keys []stri
 			}
 		}
 		if len(keys) == n {
-			return nil, fmt.Errorf("there is no dead letter %q; webhook-repeater dead lists them", arg)
+			missing = append(missing, arg)
 		}
 	}
-	return keys, nil
+	there, err := deadAmong(ctx, cl, named)
+	for _, k := range named {
+		id, dest, _ := admin.SplitKey(k)
+		if there[repeater.Key{ID: id, Dest: dest}] {
+			keys = append(keys, k)
+		} else {
+			missing = append(missing, k)
+		}
+	}
+	return keys, missing, err
+}
+
+// keysAtOnce fit into the address of a request.
+const keysAtOnce = 100
+
+// deadAmong looks which keys are those of dead letters, in the list of these: a story is not told by every store.
+func deadAmong(ctx context.Context, cl *client.Client, keys []string) (map[repeater.Key]bool, error) {
+	there := make(map[repeater.Key]bool)
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		_, err := eachDead(ctx, cl, admin.Filter{Keys: some}, 0, func(page []admin.Message) {
+			for i := range page {
+				there[repeater.Key{ID: page[i].ID, Dest: page[i].Dest}] = true
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
+}
+
+func noLetters(missing []string) error {
+	quoted := make([]string, len(missing))
+	for i, k := range missing {
+		quoted[i] = strconv.Quote(k)
+	}
+	what := "is no dead letter "
+	if len(missing) > 1 {
+		what = "are no dead letters "
+	}
+	return errors.New("there " + what + strings.Join(quoted, ", ") + "; webhook-repeater dead lists them")
 }
 
 // countDead asks for no more than it must.
