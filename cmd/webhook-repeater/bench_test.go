@@ -98,7 +98,7 @@ func TestBenchMistakes(t *testing.T) {
 func TestBenchWithoutRedis(t *testing.T) {
 	url := "redis://" + proctest.Loopback(testport.Plain(t))
 	_, stderr := run(t, t.TempDir(), "bench", "--quick", "--redis", url).ends(t, 1)
-	if !strings.Contains(stderr, "the Redis of --redis does not answer") {
+	if !strings.HasPrefix(stderr, "webhook-repeater: bench: the Redis of --redis does not answer") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("it says\n%s", stderr)
 	}
 }

@@ -114,7 +114,8 @@ func TestSignalWhileNothingHappens(t *testing.T) {
 	}
 }
 
-// TestUnreachableRedis: the program starts, tells senders to come again, and goes on trying.
+// TestUnreachableRedis: the program starts, tells senders to come again, and goes on trying. The log says why,
+// and nothing stands beside it that the Redis client prints of its own.
 func TestUnreachableRedis(t *testing.T) {
 	t.Parallel()
 	nobody := proctest.Loopback(testport.Plain(t))
@@ -128,9 +129,16 @@ func TestUnreachableRedis(t *testing.T) {
 	if !p.Alive() {
 		t.Error("it has ended")
 	}
+	p.Stderr.Await(t, "why nothing is stored", func(log string) bool { return strings.Contains(log, "connection refused") })
 	p.Signal(t, syscall.SIGTERM)
-	if _, log := p.ends(t, 0); strings.Contains(log, "hunter2") {
+	_, log := p.ends(t, 0)
+	if strings.Contains(log, "hunter2") {
 		t.Errorf("the log tells the password:\n%s", log)
+	}
+	for _, l := range lines(t, log) {
+		if text, _ := l["msg"].(string); strings.Contains(text, "redis") {
+			t.Errorf("the Redis client says %q", text)
+		}
 	}
 }
 

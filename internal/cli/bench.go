@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -91,6 +92,7 @@ func shorten(o *bench.Options, fl *pflag.FlagSet) {
 func printBench(o bench.Options, asJSON bool, stdout, stderr io.Writer) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
+	logging.Disable() // of the Redis client: what is wrong with Redis is told once, as an error
 	var err error
 	if o.Program, err = os.Executable(); err != nil {
 		fmt.Fprintln(stderr, "webhook-repeater:", err)

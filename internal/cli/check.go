@@ -104,6 +104,8 @@ func examine(ctx context.Context, file, to string, connect bool) []finding {
 	if file == "" {
 		file = defaultConfig
 	}
+	quiet := slog.New(slog.DiscardHandler)
+	redis.SetLogger(redisLog{quiet}) // before there is a client, which may connect at once
 	var rc redis.UniversalClient
 	if o := s.Redis(); o != nil {
 		o.MaxRetries = -1
@@ -111,8 +113,6 @@ func examine(ctx context.Context, file, to string, connect bool) []finding {
 		defer c.Close()
 		rc = c
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	redis.SetLogger(redisLog{quiet})
 	rp := repeater.New(append(s.Options(rc), repeater.WithLogger(quiet), repeater.WithRedisStrict())...)
 	if rc == nil {
 		rp = repeater.New(append(s.Options(nil), repeater.WithLogger(quiet))...)
