@@ -2,6 +2,7 @@ package repeater
 
 import (
 	"log/slog"
+	"os"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -31,6 +32,22 @@ func NewFileQueueWith(path string, s FileSetup) *FileQueue {
 		q.commitTx = func(tx *bbolt.Tx) error { return s.Commit(tx.Commit) }
 	}
 	return q
+}
+
+// Unwritable lets bbolt fail to write to the file while it commits.
+func Unwritable(q *FileQueue, commit func() error) error {
+	q.mu.RLock()
+	file := q.db.Logger().(*alarm).file
+	q.mu.RUnlock()
+	readable, err := os.Open(file.Name())
+	if err != nil {
+		return err
+	}
+	defer readable.Close()
+	was := *file
+	*file = *readable
+	defer func() { *file = was }()
+	return commit()
 }
 
 // DiskFree is what the file store knows of a disk.

@@ -177,7 +177,7 @@ func (q *fileQueue) commit(tx *bbolt.Tx) error {
 	}
 	s := db.Stats()
 	db.NoFreelistSync = s.FreePageN+s.PendingPageN > most
-	return q.commitTx(tx)
+	return q.write(tx)
 }
 
 // lane returns the lane of that name, and makes it if need be.

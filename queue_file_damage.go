@@ -3,6 +3,8 @@ package repeater
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -18,8 +20,9 @@ import (
 // wherever the map is read, and ends the use of the file: nothing more is written to it, and every
 // call fails until it has been repaired, or read without fault by the next process.
 //
-// One case is left, in which the process dies: when a commit fails, bbolt may look for
-// free pages on a goroutine of its own (DB.freepages), and the disk cannot read one of them.
+// Where bbolt looks for free pages, it does so on a goroutine of its own (DB.freepages), and a bad
+// page ends the process: it is let do so only after a check, when it opens the file, and when a commit fails
+// (see alarm). What goes bad in the moment between is left.
 
 // guard turns panics of bbolt, and faults in the mapped file, into errors.
 func guard(do func() error) (err error) {
@@ -40,6 +43,50 @@ func damageError(what any) error {
 func faulted(p any) bool {
 	_, ok := p.(interface{ Addr() uintptr })
 	return ok
+}
+
+// alarm is bbolt's logger: bbolt tells of an error in a commit before it rolls back, which nothing
+// else could stop.
+type alarm struct {
+	bbolt.DefaultLogger
+	file  *os.File
+	armed atomic.Bool
+}
+
+func newAlarm() *alarm {
+	return &alarm{DefaultLogger: bbolt.DefaultLogger{Logger: log.New(io.Discard, "", 0)}}
+}
+
+// Errorf panics where bbolt is about to look for free pages on damaged ones.
+func (a *alarm) Errorf(string, ...any) {
+	if !a.armed.CompareAndSwap(true, false) {
+		return
+	}
+	if err := checkUnlisted(a.file); err != nil {
+		panic(err)
+	}
+}
+
+// write commits with the alarm on. A panic of bbolt becomes an error here, so that whoever has begun the
+// transaction rolls it back, and closing the file need not wait for it.
+func (q *fileQueue) write(tx *bbolt.Tx) error {
+	a := tx.DB().Logger().(*alarm)
+	a.armed.Store(true)
+	defer a.armed.Store(false)
+	return guard(func() error { return q.commitTx(tx) })
+}
+
+// checkUnlisted finds damage where there is no list of free pages.
+func checkUnlisted(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	unlisted, err := boltfile.Unlisted(file, info.Size())
+	if err != nil || !unlisted {
+		return err
+	}
+	return boltfile.Check(file, info.Size())
 }
 
 // touchMeta faults where bbolt would, but before it holds locks that it would keep.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/webhook-repeater/repeater"
+	"github.com/webhook-repeater/repeater/internal/boltfile"
 )
 
 var (
@@ -346,5 +347,80 @@ func TestFileVanishesWhileUsed(t *testing.T) {
 				t.Errorf("close: %v", err)
 			}
 		}
+	}
+}
+
+// unlisted is a store with more free pages than are listed, and a message that begins with needle, on a page of its own.
+func unlisted(t *testing.T, s repeater.FileSetup, needle []byte) *fileTest {
+	t.Helper()
+	f := startFile(t, s)
+	large := repeater.Batch{ID: "large"}
+	for i := range 40 {
+		large.Messages = append(large.Messages, repeater.Message{Dest: i, Lane: "large", Payload: make([]byte, 1<<20)})
+	}
+	small := repeater.Batch{ID: "0", Messages: []repeater.Message{{Lane: "a", Payload: append(bytes.Clone(needle), make([]byte, 9000)...)}}}
+	for _, b := range []repeater.Batch{small, large} {
+		if _, err := f.Push(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.drain("large")
+	f.push("b", "1", "2")
+	content := read(t, f.path)
+	if ok, err := boltfile.Unlisted(bytes.NewReader(content), int64(len(content))); err != nil || !ok {
+		t.Fatalf("the free pages are listed: %v", err)
+	}
+	return f
+}
+
+// spoil takes the headers from the pages that contain needle.
+func spoil(path string, needle []byte) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	page := make([]byte, filePage)
+	for at := int64(0); err == nil; at += filePage {
+		if _, e := file.ReadAt(page, at); e != nil {
+			break
+		}
+		if bytes.Contains(page, needle) {
+			_, err = file.WriteAt(make([]byte, 16), at)
+		}
+	}
+	return err
+}
+
+// When a commit fails, bbolt looks at all pages for those that are free. A damaged one must not end the process.
+func TestCommitFailsOnADamagedFile(t *testing.T) {
+	t.Parallel()
+	needle := []byte("what stands on the page that is damaged")
+	for name, want := range map[string]error{"sound": nil, "damaged": repeater.ErrCorrupt} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var f *fileTest
+			var fail atomic.Bool
+			f = unlisted(t, repeater.FileSetup{Commit: func(commit func() error) error {
+				if !fail.Swap(false) {
+					return commit()
+				}
+				if want != nil {
+					if err := spoil(f.path, needle); err != nil {
+						t.Error(err)
+					}
+				}
+				return repeater.Unwritable(f.FileQueue, commit)
+			}}, needle)
+			fail.Store(true)
+			err := f.tryPush("b", "3", 10)
+			if err == nil || errors.Is(err, repeater.ErrCorrupt) != (want != nil) {
+				t.Errorf("the push that could not be written: %v", err)
+			}
+			for err = f.tryPush("b", "4", 10); want == nil && err != nil; err = f.tryPush("b", "4", 10) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			f.wantErr("the next push", err, want)
+		})
 	}
 }

@@ -83,19 +83,22 @@ func create(path string) {
 
 // openBolt opens the file for us alone. flag is os.O_CREATE or 0.
 func openBolt(path string, flag int) (*bbolt.DB, error) {
-	var file *os.File
+	alarm := newAlarm()
 	db, err := openTrusted(path, &bbolt.Options{
 		Timeout:         time.Millisecond, // say at once that it is locked
 		FreelistType:    bbolt.FreelistMapType,
 		PageSize:        storePage,
 		NoFreelistSync:  true, // see fileQueue.commit
 		InitialMmapSize: initialMmap,
-		OpenFile: func(name string, flags int, mode os.FileMode) (_ *os.File, err error) {
-			if file, err = os.OpenFile(name, flags&^os.O_CREATE|flag, mode); err == nil { // #nosec G304 -- the store that the program named
+		OpenFile: func(name string, flags int, mode os.FileMode) (*os.File, error) {
+			file, err := os.OpenFile(name, flags&^os.O_CREATE|flag, mode) // #nosec G304 -- the store that the program named
+			if err == nil {
 				err = checkFile(file)
 			}
+			alarm.file = file
 			return file, err
 		},
+		Logger: alarm,
 	})
 	if errors.Is(err, berrors.ErrTimeout) || errors.Is(err, ErrLocked) {
 		return nil, fmt.Errorf("%s: %w: one file serves one process; use Redis to run several", path, ErrLocked)
@@ -103,7 +106,7 @@ func openBolt(path string, flag int) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	if err = stillThere(file, path); err == nil {
+	if err = stillThere(alarm.file, path); err == nil {
 		err = syncDir(filepath.Dir(path)) // a new file's name must survive a power loss, too
 	}
 	if err != nil {
@@ -268,5 +271,5 @@ func (q *fileQueue) seal() error {
 		return err
 	}
 	q.db.NoFreelistSync = false
-	return q.commitTx(tx)
+	return q.write(tx)
 }

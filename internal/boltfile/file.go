@@ -72,6 +72,13 @@ func Check(r io.ReaderAt, size int64) error {
 	return f.checkFreelist()
 }
 
+// Unlisted says whether there is no list of free pages, so that bbolt has to look at all pages to find them.
+func Unlisted(r io.ReaderAt, size int64) (bool, error) {
+	f := &file{r: r, size: size, found: func(d *Damage) error { return d }}
+	err := f.open()
+	return f.freelist == noFreelist, err
+}
+
 // Salvage calls visit for each key and value that can be found, with the names of the buckets
 // around them, and lost for each damage that it has to step over. What is handed out may be damaged itself. An
 // error of visit ends it.
