@@ -11,6 +11,7 @@ import (
 
 const (
 	claimWindow = 64      // messages in hand of a lane that is well, or twice its concurrency
+	mostUntold  = 64      // outcomes that the store has not confirmed, or three times the concurrency
 	claimBytes  = 4 << 20 // and about so many bytes of them
 	linger      = time.Second
 	wakeAgain   = 100 * time.Millisecond
@@ -69,6 +70,7 @@ type lane struct {
 	relay              relay
 	inFlight           int // what is lined up not included
 	claiming, settling bool
+	telling            int // settlements, in what is under way
 	attempted          chan attempted
 	claimed            chan claimed
 	settled            chan settledBatch
@@ -192,8 +194,14 @@ func later(a, b time.Time) time.Time {
 
 func (l *lane) mayAttempt(now time.Time) bool {
 	return !l.barrier && !l.yield && len(l.buffer) > 0 && l.inFlight < l.limit &&
-		!now.Before(l.paced) && now.Before(l.expires)
+		!now.Before(l.paced) && now.Before(l.expires) && l.untold() < l.mayBeUntold()
 }
+
+// untold is what a crash could repeat, as far as the lane knows.
+func (l *lane) untold() int { return l.inFlight + len(l.unsettled) + l.telling }
+
+// mayBeUntold bounds that: while the store stalls, so do deliveries.
+func (l *lane) mayBeUntold() int { return max(mostUntold, 3*l.set.concurrency) }
 
 // mayClaim also gets the memory for it. Who does not want any leaves the line for it.
 func (l *lane) mayClaim(now time.Time, n int) bool {
@@ -324,7 +332,7 @@ func (l *lane) startClaim(now time.Time, n int) {
 func (l *lane) startSettle() {
 	l.settling, l.apart, l.again = true, false, l.again[:0]
 	batch, token := l.unsettled, l.token
-	l.unsettled = nil
+	l.unsettled, l.telling = nil, len(batch)
 	l.crew.do(func() {
 		ctx, cancel := l.storeContext()
 		defer cancel()

@@ -61,7 +61,7 @@ func (l *lane) onClaimed(c claimed) {
 }
 
 func (l *lane) onSettled(s settledBatch) {
-	l.settling = false
+	l.settling, l.telling = false, 0
 	switch {
 	case s.token != l.token:
 		return // taken over meanwhile: all of it is forgotten

@@ -24,7 +24,7 @@ type fileLane struct {
 	mu      sync.Mutex
 	rec     laneRecord // as committed
 	pending laneCounts // what settlements that are not yet committed will change
-	dirty   int        // settlements not yet committed
+	dirty   int        // messages whose settlement is not yet committed
 	state   laneState  // as it is, committed or not
 
 	epoch   uint64 // of the last claim; its token

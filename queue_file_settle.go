@@ -29,8 +29,11 @@ type settled struct {
 	pauseTo moment // hold; 0 for no pause
 }
 
+// mostRiding is how many deliveries of a lane a crash may forget while nobody waits for their commit.
+const mostRiding = 192
+
 // settle ends claims in memory, and returns what the caller has to wait for, if
-// anything: deliveries ride, but a message that moves can be seen in its new
+// anything: deliveries ride unless many do, but a message that moves can be seen in its new
 // place only when it is committed.
 //
 // It is added while the lane is locked, so that what follows from it in memory
@@ -63,7 +66,8 @@ func (l *fileLane) settle(q *fileQueue, token string, settlements []Settlement) 
 	}
 	switch {
 	case len(op.moves) > 0:
-		l.dirty++
+		l.dirty += len(op.moves)
+		wait = wait || l.dirty > mostRiding
 		qo, err := q.committer.add(op, wait)
 		if !wait {
 			qo = nil
@@ -121,7 +125,7 @@ type fileSettle struct {
 func (s *fileSettle) apply(t *fileTx) error {
 	s.freed = nil
 	rec := t.lane(s.lane)
-	rec.ops++
+	rec.moves += len(s.moves)
 	rec.hand = true
 	for i := range s.moves {
 		m := &s.moves[i]

@@ -24,7 +24,7 @@ type fileTx struct {
 type laneTx struct {
 	laneRecord
 	known laneCounts // the part of the change that is in fileLane.pending
-	ops   int        // settlements
+	moves int        // messages settled
 	hand  bool       // what is in hand has changed
 }
 
@@ -129,7 +129,7 @@ func (t *fileTx) publish() {
 		l.mu.Lock()
 		l.rec = r.laneRecord
 		l.pending = l.pending.minus(r.known)
-		l.dirty -= r.ops
+		l.dirty -= r.moves
 		l.mu.Unlock()
 	}
 }

@@ -73,7 +73,8 @@ func (l *lane) standing(e *errand) bool {
 // but a failure could change what comes next.
 func (l *lane) lineUp(now time.Time) {
 	if l.set.concurrency > 1 || l.inFlight != 1 || len(l.buffer) == 0 || l.relay.next.Load() != nil ||
-		l.barrier || l.yield || l.probing() || l.set.pace > 0 || l.buffer[0].Lost > 0 || !now.Before(l.expires) {
+		l.barrier || l.yield || l.probing() || l.set.pace > 0 || l.buffer[0].Lost > 0 || !now.Before(l.expires) ||
+		l.untold()+1 >= l.mayBeUntold() {
 		return
 	}
 	m, _ := l.next()
