@@ -17,8 +17,9 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
-		r.countRefused(rt, http.StatusInternalServerError, refusedCodec)
-		http.Error(w, "cannot store the request", http.StatusInternalServerError)
+		r.countRefused(rt, http.StatusServiceUnavailable, refusedCodec)
+		w.Header().Set("Retry-After", retryAfter)
+		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 		return
 	}
 	var waiting *waiter

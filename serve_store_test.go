@@ -85,14 +85,18 @@ func TestMessagesAreEncodedUnderTheirKeys(t *testing.T) {
 	}
 }
 
-func TestCodecErrorIs500(t *testing.T) {
+// A codec that fails, for want of a key or of its server, is our own trouble: the sender is to try again.
+func TestCodecErrorIs503(t *testing.T) {
 	t.Parallel()
 	logged, log := newLog()
 	q := &pushes{}
 	rp := door(t, q, repeater.Route("/", anywhere, repeater.AlsoTo(anywhere), repeater.Name("coded")),
 		repeater.WithCodec(&keyCodec{refuse: 1}), repeater.WithLogger(log))
 	w := try(rp, "POST", "/x")
-	wantStatus(t, w, 500)
+	wantStatus(t, w, 503)
+	if w.Header().Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
 	q.wantNothing(t)
 	if strings.Contains(w.Body.String(), "encrypt") {
 		t.Errorf("the sender is told %q", w.Body)

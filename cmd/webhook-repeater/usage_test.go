@@ -40,7 +40,7 @@ func TestMistakes(t *testing.T) {
 		{"port", hook, []string{"--port", "81OO"}, `webhook-repeater: invalid value "81OO" for flag -port`},
 		{"port out of range", hook, []string{"-p", "65536"}, `webhook-repeater: --port 65536 is not possible`},
 		{"host", hook, []string{"--host", "http://localhost"}, `webhook-repeater: --host "http://localhost" is not a host`},
-		{"command", hook, []string{"dmeo"}, `webhook-repeater: unknown argument "dmeo"`},
+		{"command behind flags", hook, []string{"-c", "config.ini", "status"}, `webhook-repeater: unknown argument "status", as a command stands first: webhook-repeater status ...`},
 		{"target", "", []string{"--to", "127.0.0.1:8989"}, `webhook-repeater: --to has no scheme`},
 		{"target and file", hook, []string{"--to", "http://127.0.0.1:1", "-c", "config.ini"}, `webhook-repeater: --to works without a file`},
 	} {
@@ -51,7 +51,7 @@ func TestMistakes(t *testing.T) {
 				dir = write(t, "config.ini", tt.config)
 			}
 			before := names(t, dir)
-			_, stderr := run(t, dir, tt.args...).ends(t, 2)
+			_, stderr := run(t, dir, tt.args...).ends(t, 78)
 			if !strings.HasPrefix(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("it says\n%swant one line that begins\n%s", stderr, tt.want)
 			}
@@ -66,7 +66,7 @@ func TestMistakes(t *testing.T) {
 func TestAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := write(t, "config.ini", "[server]\nprot = 1\n"+hook+"src_host = 10.0.0.300\n")
-	_, stderr := run(t, dir).ends(t, 2)
+	_, stderr := run(t, dir).ends(t, 78)
 	if n := strings.Count(stderr, "\n"); n != 2 || !strings.Contains(stderr, "config.ini:2: ") || !strings.Contains(stderr, "config.ini:6: ") {
 		t.Errorf("it says\n%swant a line for each of two mistakes", stderr)
 	}
@@ -75,7 +75,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 // TestNoConfig: whoever starts it with nothing at all learns what to do.
 func TestNoConfig(t *testing.T) {
 	t.Parallel()
-	_, stderr := run(t, t.TempDir()).ends(t, 2)
+	_, stderr := run(t, t.TempDir()).ends(t, 78)
 	for _, want := range []string{"no config.ini", "[hook:", "--to http", "demo"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("%q is not said:\n%s", want, stderr)

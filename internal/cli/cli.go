@@ -26,6 +26,9 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2 // flags or file are wrong, and nothing has been started
+	// exitConfig is that of the server: 2 is also how Go ends a program that panics, and whoever
+	// starts it again must tell the two apart.
+	exitConfig = 78
 )
 
 const defaultConfig = "config.ini"
@@ -33,7 +36,11 @@ const defaultConfig = "config.ini"
 // Main runs the program and returns its exit status.
 func Main(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return runServe(args, stdout, stderr)
+		code := runServe(args, stdout, stderr)
+		if code == exitUsage {
+			code = exitConfig
+		}
+		return code
 	}
 	return runCommand(args, stdout, stderr)
 }

@@ -53,8 +53,8 @@ Tables are for people: times are told from now, sizes in KB of 1024 bytes. ` + "
 the API (` + "`api/v1/openapi.json`" + ` at the admin address describes them). Colours are shown on a terminal only,
 and not with ` + "`NO_COLOR`" + ` set.
 
-Exit status 0 means done, 1 failed, 2 a mistake in flags, arguments or configuration. What went wrong is told in one line on
-standard error.
+Exit status 0 means done, 1 failed, 2 a mistake in flags, arguments or configuration (of the server: 78, as 2 is also how a
+Go program ends that crashes). What went wrong is told in one line on standard error.
 `
 
 // What people read.

@@ -25,7 +25,7 @@ Flags without a command:
   -h, --help          show this
       --version       print the version
 
-Exit status: 0 after a clean stop, 1 if it could not start or failed, 2 for a mistake in flags or FILE.
+Exit status: 0 after a clean stop, 1 if it could not start or failed, 78 for a mistake in flags or FILE.
 webhook-repeater help COMMAND tells more of one.
 `
 

@@ -316,6 +316,22 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// TestNetworks: commas and lines of their own both part them.
+func TestNetworks(t *testing.T) {
+	want := []string{"10.1.2.3", "10.8.0.0/16", "::1"}
+	for _, text := range []string{
+		"10.1.2.3, 10.8.0.0/16,::1",
+		"10.1.2.3\n  10.8.0.0/16\n  ::1",
+		"10.1.2.3,\n  10.8.0.0/16 , ::1",
+		"\n  10.1.2.3\n  10.8.0.0/16, ::1",
+	} {
+		got := parsed(t, "[server]\ntrusted_proxies = "+text+"\n"+hook)
+		if diff := cmp.Diff(want, got.TrustedProxies); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", text, diff)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1": 1, "100b": 100, "64KB": 64 << 10, "64KiB": 64 << 10, "64k": 64 << 10, "25MB": 25 << 20,

@@ -185,10 +185,14 @@ func redisPrefix(to func(*fields) *string) kind {
 	}}
 }
 
+// lineBreak stands for a comma, with or without one next to it.
+var lineBreak = regexp.MustCompile(`\s*,?\s*\n\s*`)
+
 // networks reads addresses and networks, with commas or line breaks between.
 func networks(to func(*fields) *[]string) kind {
 	return kind{Kind: "addresses", quiet: true, multi: true, set: func(f *fields, v string) error {
 		var all []string
+		v = lineBreak.ReplaceAllString(strings.TrimSpace(v), ",")
 		for _, s := range strings.Split(v, ",") {
 			s = strings.TrimSpace(s)
 			if s == "" {
