@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -75,8 +76,14 @@ func run() int {
 	rate := flag.Int("rate", 500, "requests a second of -soak")
 	flag.Parse()
 	chosen, err := choose(*only)
-	if err != nil || *quick && *long || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "torture: -quick or -long, and", err)
+	switch {
+	case err == nil && *quick && *long:
+		err = errors.New("-quick and -long are two: choose one")
+	case err == nil && flag.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q", flag.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
 		return 2
 	}
 	done, err := proctest.Begin()
