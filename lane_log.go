@@ -9,7 +9,10 @@ func (l *lane) log(o outcome, s Settlement) {
 	log, level, text := l.cfg.log, slog.LevelDebug, "delivered"
 	switch s.Kind {
 	case SettleRetry:
-		level, text = slog.LevelWarn, "not delivered; the lane waits"
+		level, text = slog.LevelWarn, "not delivered; tried again later, the lane goes on"
+		if s.Hold {
+			text = "not delivered; the lane waits"
+		}
 	case SettleDead:
 		level, text = slog.LevelWarn, "dead letter"
 	}

@@ -75,10 +75,11 @@ func TestDeliveriesDoNotLogSecrets(t *testing.T) {
 	}{
 		{"delivered", answerOK, "delivered"},
 		{"refused", "HTTP/1.1 404 canary-in\r\nContent-Length: 11\r\n\r\ncanary-body", "dead letter"},
-		{"unwell", "HTTP/1.1 500 canary-in\r\nContent-Length: 11\r\nRetry-After: canary-in\r\n\r\ncanary-body", "not delivered"},
+		{"failed", "HTTP/1.1 500 canary-in\r\nContent-Length: 11\r\nRetry-After: canary-in\r\n\r\ncanary-body", "not delivered; tried again later, the lane goes on"},
+		{"unwell", "HTTP/1.1 503 canary-in\r\nContent-Length: 11\r\nRetry-After: canary-in\r\n\r\ncanary-body", "not delivered; the lane waits"},
 		{"redirect", "HTTP/1.1 302 Found\r\nLocation: /canary-path?canary-key\r\nContent-Length: 0\r\n\r\n", "dead letter"},
 		{"redirect to nowhere", "HTTP/1.1 302 Found\r\nLocation: ://%zz/canary-path\r\nContent-Length: 0\r\n\r\n", "dead letter"},
-		{"nobody listens", "", "not delivered"},
+		{"nobody listens", "", "not delivered; the lane waits"},
 		{"echo", "echo", "not delivered"},
 		{"an answer of no version", "HTTP/canary-path 200\r\n\r\n", "not delivered"},
 		{"an answer of no status", "HTTP/1.1 canary-path\r\n\r\n", "not delivered"},
