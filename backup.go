@@ -14,16 +14,17 @@ type backuper interface {
 	backup(ctx context.Context, w io.Writer) error
 }
 
-// Backup writes a copy of the file store to w, as it is at one moment, while all goes on: a file that takes the
-// place of the store's in a Repeater that is not running. Every request that was answered with 200 before
-// Backup was called is in it, unless it has been delivered; what was delivered later will be delivered again by
-// whoever runs the copy. It holds all that is stored, so that whoever may read it sees secrets, unless they
-// are encrypted (see [Encrypt]).
+// Backup writes a copy of the file store to w, as it is at one moment, while everything goes on: a
+// file that can take the place of the store's in a Repeater that is not running. Every request that
+// was answered with 200 before Backup was called is in it, unless it has been delivered; what was
+// delivered later will be delivered again by whoever runs the copy. It contains everything that is
+// stored, secrets included, unless they are encrypted (see [Encrypt]).
 //
-// The copy is made on the store's own disk first, and w gets nothing before it is complete: a slow w costs room,
-// and delays nobody. Where the disk has no room for it the error is [ErrFull]. A copy that would hold up
-// senders for more than about two seconds is given up with an error. One is made at a time; others wait.
-// Redis and other stores have means of their own: there the error is [errors.ErrUnsupported].
+// The copy is made on the store's own disk first, and w gets nothing before it is complete: a slow
+// w costs room, and delays nobody. If the disk has no room for it the error is [ErrFull]. A copy
+// that would hold up senders for more than about two seconds is given up with an error. One copy is
+// made at a time; further calls wait. Redis and other stores have means of their own: for them the
+// error is [errors.ErrUnsupported].
 func (r *Repeater) Backup(ctx context.Context, w io.Writer) error {
 	if err := r.usable(); err != nil {
 		return err

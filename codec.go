@@ -14,24 +14,25 @@ type Request struct {
 	Path       string      // raw: percent-encoded as sent
 	Query      string      // raw, with its leading "?"; "" if there was none
 	Header     http.Header // without hop-by-hop headers; with Via as it is to be sent on
-	RemoteAddr string      // of the connection it came on
+	RemoteAddr string      // "host:port" of the other end of the connection it came on
 	TLS        bool        // whether that connection was encrypted
 	Body       []byte
-	Trace      string // traceparent of the span under which it was accepted, or "": see WithTracerProvider
+	Trace      string // traceparent of the accepting span, or ""; see WithTracerProvider
 }
 
-// Codec makes bytes of a request for the store, and a request of them again.
-// It sees nothing of lanes and time. Methods may be called concurrently.
+// Codec turns a request into bytes for the store, and back. It knows nothing of lanes and time.
+// Methods may be called concurrently.
 //
-// A store may hold bytes for years: a codec that changes its format must go on
-// reading the old one. Key is the message's; a codec that encrypts can bind the
-// bytes to it, so that they decode under no other.
+// A store may keep bytes for years: a codec that changes its format must go on reading the old one.
+// Key is the message's; a codec that encrypts can bind the bytes to it, so that they decode under
+// no other.
 type Codec interface {
-	// Encode returns bytes that the caller owns. It must not keep or change r.
-	// An error refuses the request with 500.
+	// Encode returns bytes that the caller owns. It must not keep or change r. If it returns an
+	// error, the request is answered with 500. A panic is not recovered here: the request is not
+	// stored, and net/http aborts it.
 	Encode(key Key, r *Request) ([]byte, error)
-	// Decode returns a request that may share memory with data, which
-	// neither side changes. An error makes the message a dead letter.
+	// Decode returns a request that may share memory with data, which neither side changes. An
+	// error makes the message a dead letter. A panic in it ends the process.
 	Decode(key Key, data []byte) (*Request, error)
 }
 

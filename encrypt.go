@@ -11,20 +11,21 @@ import (
 	"strings"
 )
 
-// Encrypt keeps stored requests (headers, body, path, query) under AES-256-GCM, bound to their keys: a record that
-// was changed, or put in another's place, becomes a dead letter. Names of lanes and routes, ids, times, sizes,
-// order keys, dedupe values and how destinations answered are not encrypted.
+// Encrypt encrypts stored requests (headers, body, path, query) with AES-256-GCM, each bound to its
+// [Key]: a record that was changed, or put in another's place, becomes a dead letter. Names of
+// lanes and routes, ids, times, sizes, order keys, dedupe values and the answers of destinations
+// are not encrypted.
 //
-// Each key is 32 random bytes in base64, as of "openssl rand -base64 32". The first one
-// encrypts, and all of them decrypt; a record names its key. To change keys put the new one
-// first and leave the old one until nothing stored before is left, dead letters included: what no key
-// here decrypts becomes a dead letter. Where several processes share a store, let all of
-// them know the new key before one of them has it first. Change them at the latest
-// after 4 billion messages.
+// Each key is 32 random bytes in base64, as printed by "openssl rand -base64 32"; an empty list is
+// a mistake. The first key encrypts, and all of them decrypt; a record names its key. To change
+// keys put the new one first and leave the old one until nothing that was stored before is left,
+// dead letters included: what no key here decrypts becomes a dead letter. Where several processes
+// share a store, add the new key to all of them before any of them has it first. Change keys at the
+// latest after 4 billion messages.
 //
-// The word "plain" in the place of a key stands for no encryption: Encrypt(key, "plain") still reads
-// what was stored before Encrypt was, and Encrypt("plain", key) is the way back. As long as it is
-// there, whoever can write to the store can forge requests.
+// The word "plain" in the place of a key stands for no encryption: Encrypt(key, "plain") still
+// reads what was stored before Encrypt was added, and Encrypt("plain", key) is the way back. As
+// long as it is there, whoever can write to the store can forge requests.
 //
 // It wraps the codec of [WithCodec]. The last one holds.
 func Encrypt(keys ...string) Option {

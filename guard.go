@@ -7,14 +7,15 @@ import (
 	"syscall"
 )
 
-// AllowTo lets destinations be at these addresses or networks ("169.254.10.0/24"), which are refused otherwise:
-// those of the link (169.254.0.0/16 and fe80::/10), where clouds serve credentials to
-// whoever asks, and some other addresses where they do. Every address that a
-// destination's name resolves to is checked, at each connection, so that a name cannot turn into such an address
-// later. Private networks need no permission. Several calls add up.
+// AllowTo allows destinations at these addresses or networks ("169.254.10.0/24"), which are refused
+// otherwise: link-local ones (169.254.0.0/16 and fe80::/10), where clouds serve credentials to
+// whoever asks, and some other addresses where they do. Every address that a destination's name
+// resolves to is checked, at each connection, so that a name cannot turn into such an address
+// later. Private networks need no permission. Several add up; an empty list is a mistake.
 //
-// The guard is in the Repeater's own transport. It does not hold for [WithTransport], nor behind an HTTP
-// proxy of the environment, which connects on our behalf: of that only its own address is checked.
+// The guard is in the Repeater's own transport. It does not apply to [WithTransport], nor behind an
+// HTTP proxy of the environment, which connects on the Repeater's behalf: only the proxy's own
+// address is checked.
 func AllowTo(cidrs ...string) Option {
 	return func(c *config) {
 		if len(cidrs) == 0 {

@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// Handshake answers, at the door, the requests with which a sender makes sure that the route is ours
-// before it sends: a queue cannot, as they want their answer now. They are not stored. The scheme is one of
+// Handshake answers a sender's endpoint-verification request at once instead of queueing it: a
+// sender makes it before it sends any webhooks, and expects the answer right away. The scheme is
+// one of
 //
 //	"slack"        url_verification
 //	"meta"         hub.challenge, with one of the verify tokens in args
@@ -22,10 +23,10 @@ import (
 //	"graph"        validationToken of Microsoft Graph
 //	"cloudevents"  OPTIONS, from one of the origins in args, "*" for any
 //
-// What the scheme needs besides POST is added to the route's pattern: "POST /x" answers GET as well for
-// "meta" and "x", and OPTIONS for "cloudevents", but takes no other requests of that method. [AllowFrom] goes before all
-// of them, and [Verify] before "slack", which alone is signed. A challenge is sent back to
-// whoever asks, as plain text. Several schemes add up.
+// If the scheme needs a method besides POST, that is added to the route's pattern: "POST /x" also
+// answers GET for "meta" and "x", and OPTIONS for "cloudevents", but takes no other requests of
+// that method. [AllowFrom] applies to all of them, and [Verify] to "slack", the only one that is
+// signed. A challenge is sent back to whoever asks, as plain text. Several add up.
 func Handshake(scheme string, args ...string) RouteOption {
 	return func(rt *route) {
 		h, err := newHandshake(scheme, args)

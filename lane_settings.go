@@ -57,9 +57,9 @@ func (rt *route) nameLanes() {
 	}
 }
 
-// Concurrency sets how many attempts may be in flight in each lane of the route. The default, 1,
-// keeps the order of arrival. With n, order is kept but for what is within n messages of each other,
-// and, with [OrderBy], wholly among messages of one key.
+// Concurrency sets how many attempts, 1 to 10,000, may be in flight in each lane of the route; 0 is
+// a mistake. The default, 1, keeps the order of arrival. With n, messages that are within n of each
+// other may change places; with [OrderBy], messages of one key never do.
 //
 // It belongs to the lane: routes that share one must not state different values.
 func Concurrency(n int) RouteOption {
@@ -74,8 +74,9 @@ func Concurrency(n int) RouteOption {
 
 const maxConcurrency = 10_000
 
-// Pace leaves at least d between the starts of two attempts in each lane of the route, quick
-// retries left out. It belongs to the lane, as [Concurrency] does. 0, the default, waits for nothing.
+// Pace leaves at least d between the starts of two attempts in each lane of the route, and turns
+// quick retries off there. It belongs to the lane, as [Concurrency] does. 0, the default, waits for
+// nothing.
 func Pace(d time.Duration) RouteOption {
 	return func(rt *route) {
 		if d < 0 {
@@ -86,17 +87,18 @@ func Pace(d time.Duration) RouteOption {
 	}
 }
 
-// Strict lets nothing overtake the oldest message of the route's lanes until it is delivered or dead:
-// also a message that its destination fails (a 500) is waited for. One such message
-// then stops its lane, until [MaxAge] or [MaxAttempts] ends it. It belongs to the lane.
+// Strict lets nothing overtake the oldest message of the route's lanes until it is delivered or
+// dead: the lane waits even for a message that only fails by itself (a 500). One such message then
+// stops its lane, until [MaxAge] or [MaxAttempts] ends it. It belongs to the lane, for all routes
+// that share it.
 func Strict() RouteOption {
 	return func(rt *route) { rt.lane.strict = true }
 }
 
 // Lane gives the route's destinations lanes of their own, by name. Without it, all routes share the
-// lane of an origin (scheme, host and port), as they share its health. Routes with the
-// same name and origin share a lane; different origins never do. A name has 1 to
-// 100 printable characters.
+// lane of an origin (scheme, host and port), as they share its health. Routes with the same name
+// and origin share a lane; different origins never do. A name has 1 to 100 bytes, without spaces
+// and control characters.
 func Lane(name string) RouteOption {
 	return func(rt *route) {
 		if err := checkLaneName(name); err != nil {

@@ -7,22 +7,26 @@ import (
 	"time"
 )
 
-// DeadLetters are the messages that a [Repeater] tries no more. They are kept for 30
-// days (see [WithDeadLetterAge]), to be looked at, replayed, or dropped. Its methods may be called
-// concurrently, and from any process that shares the store.
+// DeadLetters gives access to the messages that a [Repeater] no longer tries to deliver. They are
+// kept for 30 days (see [WithDeadLetterAge]), to be looked at, replayed, or dropped. Its methods
+// may be called concurrently, and from any process that shares the store.
 type DeadLetters struct{ r *Repeater }
 
 // DeadLetters returns the Repeater's dead letters.
 func (r *Repeater) DeadLetters() DeadLetters { return DeadLetters{r} }
 
-// DeadFilter says which dead letters are meant: those to which all of it applies. The
-// zero value means every dead letter of every lane.
+// DeadFilter selects the dead letters that match all of its fields. The zero value selects every
+// dead letter of every lane: a filter made from user input that may be empty has to be checked
+// before it is passed to [DeadLetters.Drop] or [DeadLetters.Replay].
+//
+// From and To are compared with [DeadLetter.Died], which is the time of the Redis server, or for
+// the file store that of the machine when the message died.
 type DeadFilter struct {
 	Lane   string    // "" for all lanes
-	Keys   []Key     // nil for all
+	Keys   []Key     // nil for all; an empty one that is not nil matches none
 	From   time.Time // died then or later; zero for no bound
 	To     time.Time // died before; zero for no bound
-	Status int       // of the destination's last answer; 0 for any, -1 for none
+	Status int       // of the last attempt's answer; 0 for any, -1 for no answer
 }
 
 func (f *DeadFilter) matches(d *DeadLetter) bool {
@@ -42,7 +46,9 @@ func (f *DeadFilter) matches(d *DeadLetter) bool {
 }
 
 // List returns dead letters of a lane, the latest first: at most max from the cursor on ("" for the
-// first page). next is the cursor of the next page, "" on the last.
+// first page). next is the cursor of the next page, "" on the last. max must be at least 1: with 0
+// nothing is returned, and what a negative max returns depends on the store. An unknown lane has no
+// dead letters, which is no error. Text that is no cursor is an error if the store knows the lane.
 func (d DeadLetters) List(ctx context.Context, lane, cursor string, max int) (letters []DeadLetter, next string, err error) {
 	if err := d.r.usable(); err != nil {
 		return nil, "", err
@@ -50,9 +56,9 @@ func (d DeadLetters) List(ctx context.Context, lane, cursor string, max int) (le
 	return d.r.queue.Dead(ctx, lane, cursor, max)
 }
 
-// Show returns one dead letter and its request, body included: mind who may see that. The error is
-// [ErrNotFound] where there is none. Where only the request cannot be read
-// ([ErrCorrupt], or the [Codec]'s error), the letter comes with the error.
+// Show returns one dead letter and its request, body included and decrypted: mind who may see it.
+// The error is [ErrNotFound] if there is none. If only the request cannot be read ([ErrCorrupt], or
+// the [Codec]'s error), the letter is returned with the error.
 func (d DeadLetters) Show(ctx context.Context, lane string, key Key) (DeadLetter, *Request, error) {
 	if err := d.r.usable(); err != nil {
 		return DeadLetter{}, nil, err
@@ -72,9 +78,9 @@ func (d DeadLetters) Show(ctx context.Context, lane string, key Key) (DeadLetter
 	return letter, req, nil
 }
 
-// Replay puts the dead letters that match back into their lanes, behind what waits there, those that died first
-// first. They keep their ids and begin a new series of attempts. It returns how many; after an
-// error the rest are still dead letters.
+// Replay puts the dead letters that match back into their lanes, behind what waits there, in the
+// order in which they died. They keep their ids and begin a new series of attempts. It returns how
+// many; after an error the rest are still dead letters.
 func (d DeadLetters) Replay(ctx context.Context, f DeadFilter) (int, error) {
 	return d.replay(ctx, f, 0)
 }
@@ -89,8 +95,9 @@ func (d DeadLetters) replay(ctx context.Context, f DeadFilter, max int) (int, er
 	})
 }
 
-// Drop deletes the dead letters that match, for good: with the zero filter, all of them. It
-// returns how many; after an error the rest are still there.
+// Drop deletes the dead letters that match, for good; with the zero [DeadFilter], such as one made
+// from empty user input, it deletes all of them in all lanes. It returns how many; after an error
+// the rest are still there.
 func (d DeadLetters) Drop(ctx context.Context, f DeadFilter) (int, error) {
 	return d.drop(ctx, f, 0)
 }

@@ -12,15 +12,17 @@ import (
 	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
-// WithMetrics registers metrics with reg, whose names begin with "repeater_": how many requests were accepted and
-// refused, how attempts ended and how long they took, how old messages were when they were delivered, and what
-// each lane holds. New registers them, and Close takes them away. Their labels are names of routes and lanes, and words
-// of fixed lists. What lanes hold is asked of the store whenever metrics are collected. The
-// default is not to count; nil means [prometheus.DefaultRegisterer].
+// WithMetrics registers metrics with reg, whose names begin with "repeater_": how many requests
+// were accepted and refused, how attempts ended and how long they took, how old messages were when
+// they were delivered, and what each lane holds. New registers them, and Close removes them. Their
+// labels are names of routes and lanes, and words of fixed lists. What lanes hold is asked of the
+// store whenever metrics are collected. The default is not to count; nil means
+// [prometheus.DefaultRegisterer].
 //
-// A registerer takes the metrics of one Repeater; with a second one [Repeater.Err] says so. Give each a name
-// by [prometheus.WrapRegistererWith] if there are several. [Repeater.Reload] goes on with the registerer that New was
-// given. The last one holds.
+// A registerer takes the metrics of one Repeater; a second one is a mistake that [Repeater.Err]
+// returns. If there are several, give each labels of its own with [prometheus.WrapRegistererWith].
+// [Repeater.Reload] keeps the registerer that New was given, and fails with [ErrRestart] if it is
+// given another one. The last one holds.
 func WithMetrics(reg prometheus.Registerer) Option {
 	return func(c *config) {
 		if reg == nil {

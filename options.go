@@ -32,12 +32,13 @@ const (
 	defaultOrphanAge   = time.Hour
 )
 
-// Option sets up a Repeater. A nil Option is passed over. Where options
-// repeat or contradict each other [Repeater.Err] says so, except where the
-// option's own words say that the last one holds.
+// Option sets up a Repeater. A nil Option is ignored. Options that contradict each other are
+// mistakes, which [Repeater.Err] returns. So is an option that is repeated, unless its comment says
+// that the last one holds or that several add up; repeating one without arguments changes nothing.
 type Option func(*config)
 
-// RouteOption sets up one [Route]. A nil RouteOption is passed over.
+// RouteOption sets up one [Route]. A nil RouteOption is ignored. Of one that is repeated, the last
+// holds, unless its comment says that several add up.
 type RouteOption func(*route)
 
 type config struct {
@@ -131,33 +132,35 @@ type destination struct {
 	transport http.RoundTripper // nil: that of all
 }
 
-// WithCodec sets how requests become stored bytes. The default, also for nil,
-// is [BinaryCodec]. The last one holds.
+// WithCodec sets how requests become stored bytes. The default, also for nil, is [BinaryCodec]. The
+// last one holds.
 func WithCodec(codec Codec) Option {
 	return func(c *config) { c.codec = codec }
 }
 
-// WithTransport sets what sends the attempts. The default, also for nil, is a
-// transport of its own with connection reuse, 5 s to dial, 5 s for the TLS
-// handshake and 15 s for the response header, that adds no header and never decompresses. Any
-// attempt ends after 30 s. Redirects are not followed whatever the transport,
-// unless it follows them itself. One of the caller's is used as it is: what [AllowTo] says of guarded
-// addresses does not hold, [WithTLS], [TLS] and [H2C] are mistakes, and of [WithTimeouts]
-// only the whole attempt's counts. The last one holds.
+// WithTransport sets what sends the attempts. The default, also for nil, is a transport of the
+// Repeater's own, with connection reuse and the limits of [WithTimeouts], that adds no header and
+// never decompresses. Redirects are not followed, unless a transport of yours follows them itself.
+//
+// A transport of yours is used as it is: it does not guard addresses as [AllowTo] describes,
+// [WithTLS], [TLS] and [H2C] are mistakes, and of [WithTimeouts] only Attempt applies. The last one
+// holds.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(c *config) { c.transport = rt }
 }
 
-// WithLogger sets where to log. The default, also for nil, is [slog.Default] at the
-// time of New. Bodies, secrets, source paths and URLs are never logged. The last one holds.
+// WithLogger sets where to log. The default, also for nil, is [slog.Default] at the time of New.
+// Bodies, secrets, source paths and URLs are never logged. The last one holds.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.log = l }
 }
 
-// WithBackoff sets the pause after a failed attempt: first, doubling up to
-// max, with a jitter of 20 % either way. A Retry-After of the destination
-// lengthens a pause up to max. Zero means the default: 5 s and 5 min. The last
-// one holds.
+// WithBackoff sets the pause after a failed attempt: first, then doubling up to max, with a jitter
+// of 20 % either way. No pause is longer than max, so at max the jitter only shortens. A
+// Retry-After of the destination lengthens a pause up to max.
+//
+// A first of 0 means 5 s. A max of 0 means 5 min, or first if that is longer. A max that is shorter
+// than first is a mistake. The last one holds.
 func WithBackoff(first, max time.Duration) Option {
 	return func(c *config) {
 		if first < 0 || max < 0 {
@@ -167,8 +170,8 @@ func WithBackoff(first, max time.Duration) Option {
 	}
 }
 
-// WithDrain sets how long Run, when its context has ended, waits for attempts in
-// flight before it cancels them. The default, also for 0, is 10 s. The last one holds.
+// WithDrain sets how long Run, when its context has ended, waits for attempts in flight before it
+// cancels them. The default, also for 0, is 10 s. The last one holds.
 func WithDrain(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 {
@@ -178,8 +181,8 @@ func WithDrain(d time.Duration) Option {
 	}
 }
 
-// WithPushTimeout sets how long the store has to take a request that has been
-// read whole; then the sender hears 503. The default, also for 0, is 5 s. The last one holds.
+// WithPushTimeout sets how long the store may take to store a request that has been read whole;
+// after that the sender gets 503. The default, also for 0, is 5 s. The last one holds.
 func WithPushTimeout(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 {
@@ -189,9 +192,9 @@ func WithPushTimeout(d time.Duration) Option {
 	}
 }
 
-// WithMaxBody sets the largest body, in bytes, that is accepted; larger ones get 413.
-// A body is held in memory while its request is stored, and again during
-// each attempt. The default, also for 0, is 25 MiB. The last one holds.
+// WithMaxBody sets the largest body, in bytes, that is accepted; larger ones get 413. A body is
+// held in memory while its request is stored, and again during each attempt. The default, also for
+// 0, is 25 MiB. The last one holds.
 func WithMaxBody(bytes int64) Option {
 	return func(c *config) {
 		if bytes < 0 {
@@ -201,10 +204,10 @@ func WithMaxBody(bytes int64) Option {
 	}
 }
 
-// WithMaxHeader sets how many bytes the request line and headers of a request may have;
-// more get 431. By then net/http has read them: a server of your own bounds what it
-// reads with [http.Server.MaxHeaderBytes], whose default is 1 MiB. All of them are stored
-// and forwarded. The default, also for 0, is 64 KiB. The last one holds.
+// WithMaxHeader sets how many bytes the request line and headers of a request may have; larger ones
+// get 431. By then net/http has read them: a server of your own limits what it reads with
+// [http.Server.MaxHeaderBytes], whose default is 1 MiB. All headers are stored and forwarded. The
+// default, also for 0, is 64 KiB. The last one holds.
 func WithMaxHeader(bytes int64) Option {
 	return func(c *config) {
 		if bytes < 0 {
@@ -214,12 +217,11 @@ func WithMaxHeader(bytes int64) Option {
 	}
 }
 
-// WithReadTimeout sets how long a sender may take for the body of its request; slower ones
-// get 408, so that they cannot hold connections and memory for ever. It sets and clears
-// the connection's read deadline, unless [http.Server.ReadTimeout] is shorter. Where middleware
-// hides the connection (see [http.ResponseController]) there is no such bound. It does not
-// bound the headers: that is [http.Server.ReadHeaderTimeout]. The default, also for
-// 0, is 30 s. The last one holds.
+// WithReadTimeout sets how long a sender may take to send the body of its request; slower ones get
+// 408, so that they cannot hold connections and memory forever. It sets and clears the connection's
+// read deadline, unless [http.Server.ReadTimeout] is shorter. Where middleware hides the connection
+// (see [http.ResponseController]) there is no such limit. It does not limit the headers: use
+// [http.Server.ReadHeaderTimeout] for that. The default, also for 0, is 30 s. The last one holds.
 func WithReadTimeout(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 {
@@ -229,10 +231,10 @@ func WithReadTimeout(d time.Duration) Option {
 	}
 }
 
-// WithUnknownRouteAge sets how long messages of a route that no live process knows
-// wait in a store that several processes share, before they become dead letters.
-// The default, also for 0, is 1 h. (In the file store there is no other process to wait
-// for, and they become dead letters at once.) The last one holds.
+// WithUnknownRouteAge sets how long messages of a route that no live process knows wait in a store
+// that several processes share before they become dead letters. The default, also for 0, is 1 h.
+// (In the file store there is no other process to wait for, and they become dead letters at once.)
+// The last one holds.
 func WithUnknownRouteAge(d time.Duration) Option {
 	return func(c *config) {
 		if d < 0 {

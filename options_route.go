@@ -8,7 +8,7 @@ import (
 	"net/url"
 )
 
-// Route forwards requests that match pattern to target.
+// Route forwards requests that match pattern to target. Several routes add up.
 //
 // A pattern has the syntax and precedence of [http.ServeMux] ("/hooks/jira",
 // "POST /hooks/{team}/ci", "/hooks/"). It is matched segment by segment on the
@@ -45,34 +45,32 @@ func Route(pattern, target string, opts ...RouteOption) Option {
 	}
 }
 
-// AlsoTo adds a destination (fan-out). Each destination gets a message of its
-// own, with its own retries; a request is answered with 200 only when the
-// messages for all of them are stored. Destinations are numbered from 0 in the
-// order in which they are written, and stored messages name them by number:
-// add new ones at the end.
+// AlsoTo adds a destination (fan-out). Each destination gets a message of its own, with its own
+// retries; a request is answered with 200 only when the messages for all of them are stored.
+// Destinations are numbered from 0 in the order in which they are written, and stored messages name
+// them by number: add new ones at the end. Several add up.
 func AlsoTo(target string) RouteOption {
 	return func(rt *route) { rt.addTarget(target) }
 }
 
-// KeepPath appends the request's raw path to the target's path. One slash
-// separates them if the target's ends in one. Under [http.StripPrefix] the
-// request's path is what is left of it.
+// KeepPath appends the request's raw path to the target's path. If the target's path ends in a
+// slash, the two are joined by one slash, not two. Under [http.StripPrefix] the request's path is
+// what is left of it.
 func KeepPath() RouteOption {
 	return func(rt *route) { rt.keepPath = true }
 }
 
-// KeepHost sends the request's own Host header instead of the target's. The
-// connection still goes to the target, but a destination that serves several sites
-// picks one by a name that the sender has chosen: state the host in the pattern
-// ("hooks.example.com/jira") where that matters.
+// KeepHost sends the request's own Host header instead of the target's. The connection still goes
+// to the target, but a destination that serves several sites picks one by a name that the sender
+// has chosen: state the host in the pattern ("hooks.example.com/jira") where that matters.
 func KeepHost() RouteOption {
 	return func(rt *route) { rt.keepHost = true }
 }
 
-// AllowFrom accepts requests from these addresses or networks only ("10.1.2.3",
-// "10.0.0.0/8", "fd00::/8"); others get 403. The address is that of the
-// connection: behind a reverse proxy it is the proxy's, unless [TrustProxies] names that.
-// Without AllowFrom anybody may send. Several add up.
+// AllowFrom accepts requests only from these addresses or networks ("10.1.2.3", "10.0.0.0/8",
+// "fd00::/8"); others get 403. The address is that of the connection: behind a reverse proxy it is
+// the proxy's, unless [TrustProxies] names the proxy. Without AllowFrom anybody may send. Several
+// add up; an empty list is a mistake.
 func AllowFrom(cidrs ...string) RouteOption {
 	return func(rt *route) {
 		if len(cidrs) == 0 {
@@ -89,11 +87,11 @@ func AllowFrom(cidrs ...string) RouteOption {
 	}
 }
 
-// SignMD5 adds the header X-REPEATER-SIG to what is forwarded, for receivers
-// of the original webhook-repeater: an HMAC-MD5 in lower-case hex over content type
-// (up to its first semicolon), decimal body length, and body. MD5 is old: it
-// tells a receiver that holds the secret who sent, and is no more than that.
-// A header of that name in the request is replaced. The last one holds.
+// SignMD5 adds the header X-REPEATER-SIG to what is forwarded, for receivers of the original
+// webhook-repeater: an HMAC-MD5 in lower-case hex over content type (up to its first semicolon),
+// decimal body length, and body. MD5 is old: to a receiver that holds the secret it shows who sent
+// the request, and nothing more. A header of that name in the request is replaced. An empty secret
+// is a mistake.
 func SignMD5(secret string) RouteOption {
 	return func(rt *route) {
 		if secret == "" {
@@ -103,9 +101,9 @@ func SignMD5(secret string) RouteOption {
 	}
 }
 
-// Name names the route in logs, metrics and stored messages. Stored messages
-// find their route by it: renaming a route orphans its backlog. The
-// default is "route-" and a short hash of the pattern. The last one holds.
+// Name names the route in logs, metrics and stored messages; a name has 1 to 255 bytes. Stored
+// messages find their route by it: renaming a route orphans its backlog. The default is "route-"
+// and a short hash of the pattern.
 func Name(name string) RouteOption {
 	return func(rt *route) {
 		if name == "" || len(name) > 255 {

@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// PassThrough lets the sender wait for the destination's answer. The request is stored and
-// queued as any other; if its first attempt ends with a complete answer (of up to 25 MiB, or
-// what [WithMaxBody] says) within wait, the sender gets that answer, and the message
-// is settled for good, whatever the status. In all other cases the sender gets 202
-// and the message stays queued: no answer, one that comes later, a lane that is paused, or that
-// another process works. Not with [AlsoTo]. 0, the default, answers as soon as the request is stored.
+// PassThrough lets the sender wait for the destination's answer. The request is stored and queued
+// like any other. If its first attempt ends within wait with a complete answer (of up to
+// [WithMaxBody]), the sender gets that answer: status, end-to-end headers and body. The message is
+// then done, whatever the status.
 //
-// The sender sees what the destination answers: status, end-to-end headers, body.
+// In all other cases the sender gets 202, and the message stays queued: if there is no answer, or
+// one that is too late or too large, or if the lane is paused or claimed by another process. A
+// request that [Dedupe] does not store again also gets 202. PassThrough cannot be combined with
+// [AlsoTo]. 0, the default, answers as soon as the request is stored.
 func PassThrough(wait time.Duration) RouteOption {
 	return func(rt *route) {
 		if wait < 0 {
@@ -55,7 +56,8 @@ func (w *waiters) add(key Key, wait time.Duration) *waiter {
 	return one
 }
 
-// take returns who waits for a message, once. It costs next to nothing where nobody does.
+// take returns who waits for a message, or nil. Whoever waits stays registered until remove; that
+// only one answer is taken is up to offer. It costs next to nothing where nobody waits.
 func (w *waiters) take(key Key) *waiter {
 	if w.n.Load() == 0 {
 		return nil

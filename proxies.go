@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// TrustProxies names the reverse proxies in front, as addresses or networks. Of a
-// connection that comes from one of them, and of no other, the headers X-Forwarded-For
-// and Forwarded tell [AllowFrom] who sends, and X-Forwarded-Proto and X-Forwarded-Host
-// travel on as the proxy has set them.
+// TrustProxies names the reverse proxies in front of this server, by address or network. On a
+// connection from one of them, and on no other, X-Forwarded-For and Forwarded determine the client
+// address that [AllowFrom] checks, and X-Forwarded-Proto and X-Forwarded-Host are forwarded as the
+// proxy has set them.
 //
-// Both lists are read from the right, over all lines, up to the first address that is
-// not a trusted proxy's: what stands left of it is the sender's own tale. A sender
-// is refused by AllowFrom when what is read is malformed, or when the two headers name different
-// senders (a proxy sets one of them and may let a forged other one through).
+// X-Forwarded-For and Forwarded are read from the right, across all their lines, up to the first
+// address that is not a trusted proxy's. What is left of that was written by the client and is
+// ignored. AllowFrom refuses a request if what is read is malformed, or if the two headers name
+// different clients (a proxy that sets one of them may let a forged other one through).
 //
-// Name only what is yours, and sets one of the headers in every request: whoever connects from a
-// trusted address, or through a proxy that sets neither, can claim any other. Several
-// calls add up. The default is to trust nobody.
+// Name only proxies of your own that set one of these headers in every request: whoever connects
+// from a trusted address, or through a proxy that sets neither header, can claim any other address.
+// By default no proxy is trusted. Several add up; an empty list is a mistake.
 func TrustProxies(cidrs ...string) Option {
 	return func(c *config) {
 		if len(cidrs) == 0 {

@@ -7,52 +7,50 @@ import (
 	"time"
 )
 
-// What a Queue tells its caller to decide upon. Test for them with errors.Is.
+// Errors of a Queue that its caller acts upon. Test for them with errors.Is.
 var (
-	// ErrBusy is Claim's answer when somebody else works the lane.
+	// ErrBusy is returned by Claim while another holder has claimed the lane.
 	ErrBusy = errors.New("lane is claimed by another")
-	// ErrStale is the answer to a token that no longer holds its lane.
-	// Whatever came with it has changed nothing.
+	// ErrStale is returned for a token that no longer holds its lane. The call has changed nothing.
 	ErrStale = errors.New("claim is stale")
-	// ErrCorrupt marks a message whose stored bytes are not those that were pushed, or a
-	// file store that is damaged and not used any more (see [RepairFile]).
+	// ErrCorrupt marks a message whose stored bytes are not those that were pushed, or a file store
+	// that is damaged and no longer used (see [RepairFile]).
 	ErrCorrupt = errors.New("stored message is corrupt")
-	// ErrNotFound is the answer where a single message is named that is not stored.
+	// ErrNotFound is returned if a single message is named that is not stored.
 	ErrNotFound = errors.New("no such message")
-	// ErrClosed is the answer of a store, or of a Repeater, after Close.
+	// ErrClosed is returned by a store, or a Repeater, after Close.
 	ErrClosed = errors.New("closed")
-	// ErrLocked says that another process has the store's file open.
+	// ErrLocked means that another process has the store's file open.
 	ErrLocked = errors.New("store is in use by another process")
-	// ErrFull is Push's answer when a lane has reached its bound, or the store
-	// has no room. Nothing was stored.
+	// ErrFull is returned by Push when a lane has reached its bound, or the store has no room.
+	// Nothing was stored.
 	ErrFull = errors.New("store is full")
 )
 
-// Queue is a store of messages, in lanes. The Repeater knows HTTP and retry
-// policy; a Queue knows order, claims and durability, and neither looks into
-// the other. Bring your own with [WithQueue]; the suite in internal/queuetest
-// states in code what this page says in words.
+// Queue is a store of messages, in lanes. The Repeater knows HTTP and retry policy; a Queue knows
+// order, claims and durability, and neither depends on the other's knowledge. Bring your own with
+// [WithQueue].
 //
-// A message is waiting, claimed, delivered or dead, nothing else. Delivered
-// messages are gone; dead ones are kept until dropped or replayed. Every
-// method is one atomic step: it has happened wholly or not at all, also when
-// the process dies in the middle of it. An error means "not as far as I know":
-// after a lost connection a Push may be stored all the same.
+// The tests in internal/queuetest state in code what this comment says in words. They cannot be
+// imported from outside of this module: to test a store of your own, copy them. Before version 1,
+// this interface and [SizedQueue], [SharedQueue] and [InspectQueue] may gain methods.
 //
-// Order: each lane hands out its messages in the order in which they were
-// pushed, except those that were settled with SettleRetry and without Hold,
-// which come first once they are due.
-// Of the messages of a lane that share an OrderKey, only the oldest is ever
-// waiting or claimed in this sense: the next one is handed out once it is
-// delivered or dead. A Claim must not get slower with the number of messages
-// that are held back so.
+// A message is waiting, claimed, delivered or dead, nothing else. Delivered messages are gone; dead
+// ones are kept until dropped or replayed. Every method is one atomic step: it has happened wholly
+// or not at all, also when the process dies in the middle of it. An error means "not as far as I
+// know": after a lost connection a Push may be stored all the same.
 //
-// Time: a store never takes a time from its caller; it gets durations and
-// counts them on a clock of its own, which for a store of several processes is
-// the store's, not the process's.
+// Order: each lane hands out its messages in the order in which they were pushed, except those that
+// were settled with SettleRetry and without Hold, which come first once they are due. Of the
+// messages of a lane that share an OrderKey, one at a time is available, the oldest: the next one
+// is handed out only once that is delivered or dead. A Claim must not get slower with the number of
+// messages that are held back by this.
 //
-// Methods may be called from several goroutines, and end early with ctx's
-// error when ctx ends. A ctx that has ended before the call changes nothing.
+// Time: a store never takes a time from its caller; it gets durations and counts them on a clock of
+// its own, which for a store of several processes is the store's, not the process's.
+//
+// Methods may be called concurrently, and end early with ctx's error when ctx ends. A ctx that has
+// ended before the call changes nothing.
 type Queue interface {
 	// Push stores all messages of the batch, or none. It returns nil only
 	// when all are stored, as durably as this store ever stores.
@@ -72,26 +70,24 @@ type Queue interface {
 	// The store must not change or keep payloads after Push has returned.
 	Push(ctx context.Context, b Batch) (id string, err error)
 
-	// Claim takes a lane, keeps it, and hands out messages to attempt, oldest
-	// first. One holder at a time works a lane: while a claim lives, others
-	// get ErrBusy. With an empty Token Claim takes a free lane (or one that
-	// has never been heard of) and returns a fresh token; with a token it
-	// renews that claim, or returns ErrStale if another has taken the lane since.
+	// Claim takes a lane, keeps it, and hands out messages to attempt, oldest first. A lane has one
+	// holder at a time: while a claim lives, others get ErrBusy. With an empty Token Claim takes a
+	// free lane, or one not known yet, and returns a fresh token; with a token it renews that
+	// claim, or returns ErrStale if another has taken the lane since.
 	//
-	// Messages handed out belong to the token until settled or released. If
-	// the claim is taken over after its TTL, or the process ends, they wait again
-	// in their old places, and the next holder gets them first.
+	// Messages handed out belong to the token until settled or released. If the claim is taken over
+	// after its TTL, or the process ends, they wait again in their old places, and the next holder
+	// gets them first.
 	//
 	// A lane that is paused, by Hold or by LanePause, can be claimed but hands out nothing.
 	//
-	// A record that fails its checksum is handed out with Err set to
-	// ErrCorrupt and no payload, so that it can be settled as dead.
+	// A record that fails its checksum is handed out with Err set to ErrCorrupt and no payload, so
+	// that it can be settled as dead.
 	Claim(ctx context.Context, c ClaimRequest) (Claim, error)
 
-	// Settle ends the claims on messages, all of one lane, in one step.
-	// A stale token changes nothing and returns ErrStale. A message that is
-	// not claimed under this token is passed over. When Settle returns, the
-	// store's other methods see the outcome; that a message was delivered may
+	// Settle ends the claims on messages, all of one lane, in one step. A stale token changes
+	// nothing and returns ErrStale. A message that is not claimed under this token is skipped. When
+	// Settle returns, the store's other methods see the outcome; that a message was delivered may
 	// become durable a moment later (a crash then repeats it, never loses it).
 	Settle(ctx context.Context, lane, token string, s []Settlement) error
 
@@ -99,9 +95,9 @@ type Queue interface {
 	// claimed, as if it had never been handed out. A stale token is no error.
 	Release(ctx context.Context, lane, token string) error
 
-	// Steer carries out what an operator orders for a lane, whoever holds it. It is
-	// as durable as a Push, and repeating it changes nothing more. A lane that has
-	// never been heard of can be steered, too.
+	// Steer carries out an operator's order for a lane, whoever holds it. It is as durable as a
+	// Push, and repeating it changes nothing more. A lane that is not known yet can be steered,
+	// too.
 	Steer(ctx context.Context, lane string, order LaneOrder) error
 
 	// Lanes lists lanes that have messages, waiting or dead, or are paused by an
@@ -116,18 +112,17 @@ type Queue interface {
 	// Letter returns one dead letter, or ErrNotFound.
 	Letter(ctx context.Context, lane string, key Key) (DeadLetter, error)
 
-	// Payload returns what was pushed for a message that is stored in lane,
-	// waiting or dead, or ErrNotFound, or ErrCorrupt.
+	// Payload returns what was pushed for a message that is stored in lane, waiting or dead, or
+	// ErrNotFound, or ErrCorrupt.
 	Payload(ctx context.Context, lane string, key Key) ([]byte, error)
 
-	// Replay puts dead letters at the end of their lane, in the order given, as
-	// if just pushed: without attempts, history or age, but with their keys. It
-	// passes over keys that are not dead letters of this lane, and returns how
-	// many it has put back.
+	// Replay puts dead letters at the end of their lane, in the order given, as if just pushed:
+	// without attempts, history or age, but with their keys. It skips keys that are not dead
+	// letters of this lane, and returns how many it has put back.
 	Replay(ctx context.Context, lane string, keys []Key) (int, error)
 
-	// Drop deletes dead letters for good. It passes over keys that are not
-	// dead letters of this lane, and returns how many it has deleted.
+	// Drop deletes dead letters for good. It skips keys that are not dead letters of this lane, and
+	// returns how many it has deleted.
 	Drop(ctx context.Context, lane string, keys []Key) (int, error)
 
 	// Prune deletes, oldest first, at most max dead letters of a lane that died
@@ -135,24 +130,24 @@ type Queue interface {
 	Prune(ctx context.Context, lane string, older time.Duration, max int) (int, error)
 }
 
-// SizedQueue is what a Queue has besides when it can tell, from memory and at
-// once, how much waits in a lane. What it tells may be a little old. It lets a full lane
-// be refused before a body is read; without it, only Push finds out.
+// SizedQueue is implemented by a Queue that knows, in memory and at once, how much waits in a lane.
+// The numbers may be a little old. They let a full lane be refused before a body is read; without
+// them, only Push finds out.
 type SizedQueue interface {
 	Queue
-	// Size returns the lane's waiting messages and their payload bytes. free is
-	// how much more the store as a whole has room for, negative where it cannot know.
+	// Size returns the lane's waiting messages and their payload bytes. free is how much more the
+	// store as a whole has room for, negative if it cannot know.
 	Size(lane string) (messages int, bytes, free int64)
 }
 
-// SharedQueue is what a Queue has besides when several processes use it,
-// perhaps with different routes during a rolling deployment.
+// SharedQueue is implemented by a Queue that several processes use, perhaps with different routes
+// during a rolling deployment.
 type SharedQueue interface {
 	Queue
 
-	// Announce says which routes this process knows, and is repeated every
-	// few seconds. From the first call on, Claim hands out only messages of
-	// these routes; it sets others of the lane aside for processes that know them.
+	// Announce states which routes this process knows, and is repeated every few seconds. From the
+	// first call on, Claim hands out only messages of these routes; it sets others of the lane
+	// aside for processes that know them.
 	Announce(ctx context.Context, routes []string) error
 
 	// ExpireUnknown makes dead letters of messages whose route no process
@@ -165,25 +160,25 @@ type SharedQueue interface {
 	Watch(ctx context.Context, wake func(lane string)) error
 }
 
-// InspectQueue is what a Queue has besides when an operator can look into its lanes: what
-// [Repeater.Admin] needs to tell more than counts. Nothing of it is asked for while messages are
-// accepted and delivered, so that it may be slow, but no single step of it may hold up the others: what has
-// to look at many messages does so in several.
+// InspectQueue is implemented by a Queue that lets an operator look into its lanes:
+// [Repeater.Admin] needs it to show more than counts, and [WithMetrics] for the age of the oldest
+// message. It is never used to accept or deliver messages, so that it may be slow, but no single
+// step of it may delay other calls: one that has to look at many messages does so in several steps.
 type InspectQueue interface {
 	Queue
 
-	// Waiting lists what waits in a lane: first what is in hand, then what is due, the ready, what is
-	// due later, what is held back, and what is parked, each oldest or soonest first. It
-	// returns at most max from the cursor on ("" for the first page); next is "" on the last
-	// page. A message that moves between two pages may come twice, or not at all.
+	// Waiting lists what waits in a lane: first what is in hand, then what is due, the ready, what
+	// is due later, what is held back, and what is parked, each oldest or soonest first. It returns
+	// at most max from the cursor on ("" for the first page); next is "" on the last page. A
+	// message that moves between two pages may appear twice, or not at all.
 	Waiting(ctx context.Context, lane, cursor string, max int) (messages []WaitingMessage, next string, err error)
 
 	// Find returns the stored messages of one id whose Dest is less than dests, in all lanes,
-	// waiting or dead, by Dest. No message is no error.
+	// waiting or dead, by Dest. Finding none is no error.
 	Find(ctx context.Context, id string, dests int) ([]WaitingMessage, error)
 
-	// Oldest returns the age of the oldest message that waits in each of the lanes, 0 where none does.
-	// Of those that are due by themselves it may look at the first 1,000 only.
+	// Oldest returns the age of the oldest message that waits in each of the lanes, 0 if none does.
+	// Of those at PlaceDue it may look at the first 1,000 only.
 	Oldest(ctx context.Context, lanes []string) ([]time.Duration, error)
 }
 
@@ -195,7 +190,7 @@ const (
 	PlaceReady Place = iota
 	// PlaceInHand: it is claimed.
 	PlaceInHand
-	// PlaceDue: it was settled with SettleRetry and without Hold, and is handed out once it is Due.
+	// PlaceDue: it was settled with SettleRetry and without Hold, and is handed out once it is due.
 	PlaceDue
 	// PlaceHeld: it is behind another message of its OrderKey.
 	PlaceHeld
@@ -205,7 +200,7 @@ const (
 	PlaceDead
 )
 
-// WaitingMessage is a message as InspectQueue tells it.
+// WaitingMessage is a message as returned by InspectQueue.
 type WaitingMessage struct {
 	Key      Key
 	Lane     string
@@ -218,7 +213,9 @@ type WaitingMessage struct {
 	Attempts int           // recorded in all
 	History  []Attempt
 	Behind   Key // PlaceHeld, from Find: the message of its order key that is not held
-	Ahead    int // from Find: how many of its lane come before it in the order of Waiting; -1 where that is not known
+	// Ahead, from Find, is how many of its lane come before it in the order of Waiting; -1 if that
+	// is not known.
+	Ahead int
 }
 
 // Key names a message everywhere: the id of the accepted request, and the
@@ -265,7 +262,7 @@ type Message struct {
 	Payload  []byte // opaque to the store; may be empty
 }
 
-// ClaimRequest is the question Claim answers.
+// ClaimRequest is the argument of Claim.
 type ClaimRequest struct {
 	Lane     string
 	Token    string        // of the claim to continue; "" to take a free lane
@@ -274,19 +271,19 @@ type ClaimRequest struct {
 	TTL      time.Duration // from now on; then others may take the lane
 }
 
-// Claim is a lane in hand.
+// Claim is a lane that the caller holds.
 type Claim struct {
 	Token    string
 	Messages []Claimed     // oldest first
 	More     bool          // there would have been more, but for Max or MaxBytes
-	Wait     time.Duration // without More: when something may be due; 0 if nothing is known to wait
+	Wait     time.Duration // without More: until something may be due; 0 if nothing is known to wait
 	Paused   bool          // by LanePause: nothing is handed out until LaneResume
 	Failures int           // pauses by Hold since the lane was last seen well (see SettleKind)
-	Refusals int           // dead letters in a row that were Refused, without a delivery between them
+	Refusals int           // Refused dead letters in a row since the last delivery, counted from Forgiven after LaneForgive
 	Yield    bool          // another process should have the lane soon: release it when convenient
 }
 
-// Claimed is a message in hand.
+// Claimed is a message that the caller holds.
 type Claimed struct {
 	Key      Key
 	Route    string
@@ -294,23 +291,25 @@ type Claimed struct {
 	Attempts int           // recorded before this one
 	Silent   int           // of those, the last so many in a row had Attempt.Silent
 	Age      time.Duration // since it was pushed or replayed, less the time its lane was paused by an operator
-	Lost     int           // claims of it in a row that ended neither by Settle nor by Release: with their process (a claim that had hardly begun may not be counted)
-	Payload  []byte        // the caller's to keep, not to change
-	Err      error         // ErrCorrupt, and no payload; else nil
+	// Lost is how many claims of it in a row ended neither by Settle nor by Release, but with
+	// their process. A claim that had hardly begun may not be counted.
+	Lost    int
+	Payload []byte // the caller's to keep, not to change
+	Err     error  // ErrCorrupt, and no payload; else nil
 }
 
-// SettleKind says what becomes of a claimed message. A delivery, a retry without
-// Hold and a refusal show that the lane is well: Claim.Failures is 0 again. A
-// delivery also ends a row of refusals.
+// SettleKind says what becomes of a claimed message. A delivery, a retry without Hold and a refusal
+// show that the lane is well: they set Claim.Failures to 0. A delivery also ends a series of
+// refusals.
 type SettleKind uint8
 
 const (
 	// SettleDelivered: it has arrived; forget it.
 	SettleDelivered SettleKind = iota
-	// SettleRetry: it waits again and is due After from now. With Hold it keeps
-	// its place, and its lane pauses: it hands out nothing before, and Failures
-	// is one more. (A pause is never shortened so. With Hold and an After of 0 it
-	// only keeps its place: neither pause nor Failures change.) Without Hold the lane goes on.
+	// SettleRetry: it waits again and is due After from now. With Hold it keeps its place, and its
+	// lane pauses: it hands out nothing until then, and Failures is incremented. (This never
+	// shortens a pause. With Hold and an After of 0 the message only keeps its place: neither
+	// pause nor Failures change.) Without Hold the lane goes on.
 	SettleRetry
 	// SettleDead: it is kept as a dead letter, with Reason.
 	SettleDead
@@ -330,27 +329,28 @@ type Settlement struct {
 	Attempt Attempt       // what was tried, for SettleRetry and SettleDead; not recorded if At is zero
 }
 
-// LaneOrder is what Steer carries out.
+// LaneOrder is an order of an operator, for Steer.
 type LaneOrder uint8
 
 const (
-	// LanePause: nothing is handed out until LaneResume, and the lane's
-	// messages do not age. What is in hand may still be settled.
+	// LanePause: nothing is handed out until LaneResume, and the lane's messages do not age. What
+	// is in hand may still be settled.
 	LanePause LaneOrder = iota
 	// LaneResume ends LanePause. A pause by Hold goes on.
 	LaneResume
 	// LaneRetryNow ends a pause by Hold. Failures stay.
 	LaneRetryNow
-	// LaneForgive sets Refusals to Forgiven, so that until the next
-	// delivery no number of refusals counts, and ends a pause by Hold.
+	// LaneForgive sets Refusals to Forgiven, so that no number of refusals pauses the lane before
+	// the next delivery, and ends a pause by Hold.
 	LaneForgive
 )
 
-// Forgiven is so far below zero that no refusals add up to anything.
+// Forgiven is what LaneForgive sets Refusals to: a number so negative that counting up from it
+// never reaches the limit at which refusals pause a lane. The next delivery sets Refusals to 0.
 const Forgiven = -1 << 30
 
-// Attempt is one try to deliver a message, as recorded with it.
-// A store keeps the first few and the last few of a long series.
+// Attempt is one try to deliver a message, as recorded with it. A store keeps the first few and the
+// last few of a long series.
 type Attempt struct {
 	At     time.Time     // when it started
 	Took   time.Duration // until its outcome was known
@@ -359,7 +359,7 @@ type Attempt struct {
 	Silent bool          // the request was sent whole, and then no answer came
 }
 
-// LaneInfo is a lane as Lanes lists it.
+// LaneInfo is the state of a lane, as returned by Lanes.
 type LaneInfo struct {
 	Name     string
 	Waiting  int           // messages neither delivered nor dead, those in hand included
@@ -367,10 +367,10 @@ type LaneInfo struct {
 	Bytes    int64         // payload bytes of the waiting
 	Dead     int           // dead letters
 	Failures int           // as in Claim
-	Refusals int           // as in Claim
+	Refusals int           // as in Claim; about Forgiven, far below zero, after LaneForgive
 	Paused   bool          // by an operator
 	Wait     time.Duration // left of a pause by Hold
-	Held     bool          // somebody works the lane
+	Held     bool          // it is claimed
 }
 
 // DeadLetter is a message that is no longer tried.
@@ -378,10 +378,10 @@ type DeadLetter struct {
 	Key      Key
 	Route    string
 	Received time.Time
-	Died     time.Time
-	Size     int // of the payload, in bytes
-	Attempts int // recorded in all
+	Died     time.Time // by the clock of Redis, or of the file store's machine
+	Size     int       // of the payload, in bytes
+	Attempts int       // recorded in all
 	History  []Attempt
 	Reason   string
-	Answer   []byte // how the destination's last answer began; nil if there was none
+	Answer   []byte // how the destination's last answer began, which may contain secrets; nil if there was none
 }

@@ -22,19 +22,19 @@ type RepairReport struct {
 	Damage  []string // where the file is damaged, for people; at most 100 places
 }
 
-// RepairFile copies what can be read of a file store, damaged or not, into a new one, and
-// tells what it had to leave out. The program that has used the file must have ended
-// (else ErrLocked), and damaged is not changed, so that nothing gets worse: look at the report, keep the damaged
-// file, and give fresh its name. fresh must not exist; when there is an error, it does not
-// exist afterwards, and the report says nothing.
+// RepairFile copies what can be read of a file store, damaged or not, into a new one, and reports
+// what it had to leave out. The program that has used the file must have ended (else [ErrLocked]).
+// damaged is not changed, so that nothing gets worse: look at the report, keep the damaged file,
+// and give fresh its name. fresh must not exist yet; after any other error no file is left there.
+// After an error the report is empty.
 //
-// What is saved is as it was pushed: each message has checksums over all that is stored of it. Order
-// is kept. Where a large part of the file's order is lost, messages may come back
-// that had been delivered or dropped shortly before. Those that a part is
-// missing of, be it their payload or where they were to go, are in Lost, as far as their keys can be read.
+// What is saved is as it was pushed: each message has checksums over all that is stored of it.
+// Order is kept. If a large part of the file's order is lost, messages may come back that had been
+// delivered or dropped shortly before. Messages of which a part is missing, be it their payload or
+// where they were to go, are in Lost, as far as their keys can be read.
 //
-// A copy has the permissions 0600, and contains whatever requests contain. RepairFile holds
-// in memory a few hundred bytes for each message; it does not stop between two messages before ctx ends.
+// A copy has the permissions 0600, and contains whatever requests contain. RepairFile needs a few
+// hundred bytes of memory for each message, and returns early with ctx's error when ctx ends.
 func RepairFile(ctx context.Context, damaged, fresh string) (RepairReport, error) {
 	file, err := os.Open(damaged) // #nosec G304 -- the store that the caller names
 	if err != nil {

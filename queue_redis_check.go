@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrUnsafe says that Redis may lose what it has acknowledged, or that it cannot be
-// checked whether it may. See [WithRedisStrict].
+// ErrUnsafe means that Redis may lose what it has acknowledged, or that this cannot be checked. See
+// [WithRedisStrict].
 var ErrUnsafe = errors.New("redis may lose what it has acknowledged")
 
 // redisCheck is what is known of how safe Redis is set up to be.

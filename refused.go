@@ -20,9 +20,10 @@ func (c *refusedCounts) add(status int) {
 	c.by[status]++
 }
 
-// Refused tells how many requests were not taken since New, by the status with which they were answered: 401 where a
-// signature did not verify, 403 where [AllowFrom] did not know the sender, 503 where there was no room,
-// or the store did not take them, and so on. The map is the caller's.
+// Refused returns how many requests were not stored since New, by the status with which they were
+// answered: 401 if the signature did not verify, 403 if [AllowFrom] did not name the sender, 503 if
+// there was no room or the store did not take them, and so on. [Repeater.Reload] does not reset the
+// counts. The map is the caller's.
 func (r *Repeater) Refused() map[int]int64 {
 	r.refused.mu.Lock()
 	defer r.refused.mu.Unlock()

@@ -6,23 +6,26 @@ import (
 	"slices"
 )
 
-// ErrRestart is Reload's answer to what only a new Repeater can take: another store or codec.
+// ErrRestart is returned by Reload for what only a new Repeater can change: the store, the codec,
+// and the registerer of [WithMetrics].
 var ErrRestart = errors.New("cannot be changed by Reload")
 
-// Reload puts a new configuration in the place of the present one. It takes all options anew, as New
-// does: what is left out falls back to its default. Only the store may be left out and stays.
+// Reload replaces the configuration. It takes all options anew, as New does: what is left out falls
+// back to its default, a codec of [WithCodec] included. Only the store and [WithMetrics] stay as
+// they are when they are left out.
 //
-// Where something is wrong with the options, Reload returns all of it, joined, and the present
-// configuration stays. So it does where they ask for another store ([WithFile], [WithDiskFloor], [WithRedis] and
-// what modifies it, [WithQueue]) or another [WithCodec] than the present one: that error is [ErrRestart].
-// The keys of [Encrypt] may change. The store goes on writing to the logger that New was given.
+// If there are mistakes in the options, Reload returns all of them, joined, and the present
+// configuration stays. It also stays, and the error is [ErrRestart], if they ask for another store
+// ([WithFile], [WithDiskFloor], [WithRedis] and what modifies it, [WithQueue]), another [WithCodec]
+// or another registerer ([WithMetrics]) than the present one. The keys of [Encrypt] may change. The
+// store goes on writing to the logger that New was given.
 //
-// Nothing is dropped or interrupted: a request that has come in, and an attempt that has
-// begun, end under the configuration they began with, and all that begin later, under the new one. What waits
-// is delivered as its route says then. What waits for a route that is gone becomes a dead
-// letter, as after a restart: at once, or over a shared store after [WithUnknownRouteAge]. Connections to
-// destinations are kept as long as neither [WithTLS], [AllowTo] nor [WithTimeouts] change, nor those of a
-// route with [TLS] or [H2C]; others are closed as soon as no attempt uses them.
+// Nothing is dropped or interrupted: requests and attempts that have begun end under the
+// configuration they began with, and all later ones use the new one. What waits is delivered as its
+// route then says. What waits for a route that is gone becomes a dead letter, as after a restart:
+// at once, or over a shared store after [WithUnknownRouteAge]. Connections to destinations are kept
+// unless [WithTLS], [AllowTo] or [WithTimeouts] change; those of a route with [TLS] or [H2C] are
+// not. What is not kept is closed as soon as no attempt uses it.
 //
 // Over a shared store each process has a configuration of its own.
 func (r *Repeater) Reload(opts ...Option) error {

@@ -1,23 +1,22 @@
 // Package repeater is a durable store-and-forward [http.Handler] for webhooks.
 //
-// A request that matches a [Route] is stored whole, answered with 200, and
-// delivered to its destination, now or whenever that is back:
+// A request that matches a [Route] is stored whole, answered with 200, and delivered to its
+// destination, now or as soon as the destination is back:
 //
 //	rp := repeater.New(repeater.Route("/hooks/jira", "http://jira.internal/hook"))
 //	mux.Handle("/hooks/", rp)
 //	go rp.Run(ctx)
 //
-// The 200 is the promise: it is said only when the request is stored, by default
-// in a file and fsynced. Messages for one destination are delivered in the
-// order in which they came, at least once. What the destination refuses for good is
-// kept as a dead letter.
+// The 200 is the promise: it is sent only when the request is stored, by default in a file and
+// fsynced. Messages for one destination are delivered in the order in which they came, at least
+// once. What the destination refuses for good is kept as a dead letter.
 //
-// Method, path, query, body and headers arrive as they were sent; hop-by-hop headers and
-// trailers do not, and header names lose their case and their order (not that of the values
-// of one name). Each attempt has besides the headers Repeater-Id, Repeater-Attempt,
-// Repeater-Received (when the request was accepted), Via, X-Forwarded-For, X-Forwarded-Proto and
-// X-Forwarded-Host. Of these, a sender's own Via and X-Forwarded-For are
-// continued, the others replaced.
+// Method, path, query, body and headers arrive as they were sent; hop-by-hop headers and trailers
+// do not, and header names lose their case and their order (not that of the values of one name).
+// Each attempt also carries the headers Repeater-Id, Repeater-Attempt, Repeater-Received (when the
+// request was accepted), Via, X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host. Of these, a
+// sender's own Via and X-Forwarded-For are continued and the others are replaced; only the
+// X-Forwarded-Proto and X-Forwarded-Host of a proxy that [TrustProxies] names are kept.
 package repeater
 
 import (
@@ -32,12 +31,11 @@ import (
 	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
-// ErrRunning is Run's answer while another Run of the same Repeater is at work.
+// ErrRunning is returned by Run while another Run of the same Repeater is still going.
 var ErrRunning = errors.New("already running")
 
-// Repeater accepts webhooks and delivers them. Make one with [New]; mount it as
-// an [http.Handler], and call [Repeater.Run] once to deliver. All methods may
-// be called concurrently.
+// Repeater accepts webhooks and delivers them. Make one with [New], mount it as an [http.Handler],
+// and call [Repeater.Run] once to deliver. All methods may be called concurrently.
 type Repeater struct {
 	current atomic.Pointer[config]
 	err     error
@@ -64,8 +62,8 @@ type Repeater struct {
 	uncount func()
 }
 
-// New makes a Repeater. It does no I/O and never panics: what is wrong with the
-// options is told by Err.
+// New makes a Repeater. It does no I/O and never panics: mistakes in the options are returned by
+// [Repeater.Err].
 func New(opts ...Option) *Repeater {
 	cfg := newConfig(opts)
 	r := &Repeater{err: errors.Join(cfg.errs...), ids: ids{clock: cfg.clock}}
@@ -81,17 +79,22 @@ func New(opts ...Option) *Repeater {
 	return r
 }
 
-// Err returns what is wrong with the options, all of it, joined; nil if nothing
-// is. A Repeater with an error answers 500, and its Run returns the error.
+// Err returns all mistakes in the options, joined, or nil if there are none. A Repeater with
+// mistakes answers every request with 500, and its Run returns the error.
 func (r *Repeater) Err() error { return r.err }
 
 // opener is a store of our own that can be opened before it is used.
 type opener interface{ Open(context.Context) error }
 
-// Open opens the store now rather than at its first use, to learn early that
-// it cannot be: [ErrLocked] means that another process has the file. It may be
-// called again after an error. Of Redis it checks how safe it is set up to be (see [WithRedisStrict]); that
-// it cannot be reached is no error. Other stores open themselves, and Open does nothing.
+// Open opens the store now rather than at its first use, so that a store that cannot be opened is
+// noticed early: the error is [ErrLocked] if another process has the file open, and [ErrCorrupt] if
+// the file is damaged (see [RepairFile]). A damaged file stays refused; after another error Open
+// may be called again. The file store looks at ctx before it begins to open the file, and then does
+// not stop before the file is open.
+//
+// With Redis, Open checks how safely the server is set up (see [WithRedisStrict]); that it cannot
+// be reached is no error. A store of [WithQueue] is opened if it has a method Open(context.Context)
+// error; otherwise Open does nothing.
 func (r *Repeater) Open(ctx context.Context) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -102,7 +105,8 @@ func (r *Repeater) Open(ctx context.Context) error {
 	return nil
 }
 
-// Lanes returns the state of all lanes that have messages, by name.
+// Lanes returns the state of all lanes that have messages, waiting or dead, and of those that are
+// paused by [Repeater.Pause] even if they are empty, sorted by name.
 func (r *Repeater) Lanes(ctx context.Context) ([]LaneInfo, error) {
 	if err := r.usable(); err != nil {
 		return nil, err
@@ -112,9 +116,9 @@ func (r *Repeater) Lanes(ctx context.Context) ([]LaneInfo, error) {
 	return all, err
 }
 
-// Close ends a Run that is still going, as though its context had ended, waits for it,
-// and closes the store, if the Repeater opened it. From then on ServeHTTP answers
-// 503. Further calls do nothing and return nil.
+// Close stops a running Run as though its context had ended, waits for it, and closes the store if
+// it is the Repeater's own, which that of [WithRedis] or [WithQueue] is not. From then on ServeHTTP
+// answers 503. Further calls do nothing and return nil.
 func (r *Repeater) Close() error {
 	r.mu.Lock()
 	closed, running := r.closed, r.running
@@ -152,19 +156,30 @@ func (r *Repeater) usable() error {
 	return nil
 }
 
-// ServeHTTP stores the request for each destination of its route and answers 200 with
-// the body "OK" and the id of the request in the header Repeater-Id.
+// ServeHTTP stores the request for each destination of its route and answers 200 with the body "OK"
+// and the id of the request in the header Repeater-Id. A route with [PassThrough] answers with the
+// destination's own answer instead, or with 202. A [Handshake] is answered with 200 and not stored.
 //
-// Other answers: 400 for a body that ends early and for a path that means another
-// route once cleaned, 401 for a request that [Verify] does not take for genuine, 403 for a sender that [AllowFrom] does not name, 404 and 405 where no
-// route matches, 408 for a body that takes too long, 413 and 431 for too large a body or header, 500 for a
-// Repeater with mistakes in its options, 503 with Retry-After when the store does not take it, or after
-// Close, and 508 for what has come through five repeaters. After a 503 the
-// request may be stored all the same, if the store's answer was lost; it
-// is then delivered. Whom an early check turns away is not asked for the body, and the
-// connection is closed.
+// Requests that are not stored get:
 //
-// Once the body is read, the sender's going away changes nothing.
+//   - 400 for a body that ends early or cannot be read, for a path that would mean another route
+//     once cleaned, and for a GET or OPTIONS that is no handshake on a route that takes this
+//     method for its [Handshake] only
+//   - 401 if [Verify] does not take the request for genuine
+//   - 403 if [AllowFrom] does not name the sender, or a [Handshake] has the wrong token or origin
+//   - 404 if no route matches, 405 with Allow if one does for another method
+//   - 408 if the body takes longer than [WithReadTimeout]
+//   - 413 for a body larger than [WithMaxBody], 431 for headers larger than [WithMaxHeader]
+//   - 500 if there are mistakes in the options, or the [Codec] cannot encode the request
+//   - 503 with Retry-After if a lane or the store is full, there is no memory for the body, the
+//     store fails or does not answer in time, or the Repeater is closed
+//   - 508 if the request has come through five repeaters already
+//
+// After a 503 the request may be stored all the same, if the store's answer was lost; it is then
+// delivered. A request that is refused before its body is read is not asked for the body, and over
+// HTTP/1 its connection is closed.
+//
+// Once the body is read, the request is stored even if the sender disconnects.
 func (r *Repeater) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.view().serve(w, req) }
 
 func (r view) serve(w http.ResponseWriter, req *http.Request) {
@@ -197,13 +212,20 @@ func (r view) serve(w http.ResponseWriter, req *http.Request) {
 	r.accept(w, req, rt, body)
 }
 
-// Run delivers until ctx ends. Then it claims nothing more, lets attempts in flight
-// end (see [WithDrain]), gives the rest back to the store, and returns nil. No goroutine
-// that it started outlives it. It may be called again afterwards.
+// Run delivers until ctx ends. Then it claims nothing more, lets attempts in flight end (see
+// [WithDrain]), gives the rest back to the store, and returns nil. No goroutine that it started
+// outlives it. It may be called again afterwards.
 //
-// It returns an error at once when the options are wrong, when the store's file
-// cannot be opened ([ErrLocked]), after Close ([ErrClosed]), and while another Run
-// is at work ([ErrRunning]). An unreachable Redis is no error: Run keeps trying.
+// It returns an error at once when there are mistakes in the options, when the store's file cannot
+// be opened ([ErrLocked]) or is damaged ([ErrCorrupt]), when [WithRedisStrict] finds Redis unsafe
+// ([ErrUnsafe]), after Close ([ErrClosed]), and while another Run is still going ([ErrRunning]). An
+// unreachable Redis is no error: Run keeps trying. Nor is it one if ctx ends while the store is
+// being opened.
+//
+// A panic in code of yours that it calls, such as [RetryIf], [Codec] or the transport of
+// [WithTransport], is not recovered and ends the process. A message that was in hand several times
+// when the process died is tried alone, and then put off so that its lane can go on, unless that is
+// [Strict].
 //
 // Over a shared store Run is optional: another process may deliver.
 func (r *Repeater) Run(ctx context.Context) error {

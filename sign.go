@@ -24,14 +24,15 @@ const (
 // minSigningKey is the shortest key that Standard Webhooks allows, in bytes.
 const minSigningKey = 24
 
-// Sign signs each attempt afresh, as Standard Webhooks specifies: Webhook-Id (which is the Repeater-Id),
-// Webhook-Timestamp and Webhook-Signature, over id, time and body. So a destination can tell that
-// a message came through here, and not long ago, however late it is delivered.
-// Path, query and other headers are not signed. Headers of these names in the request are replaced.
+// Sign signs each attempt afresh, as Standard Webhooks specifies: Webhook-Id (which is the
+// Repeater-Id), Webhook-Timestamp and Webhook-Signature, over id, time and body. So a destination
+// can verify that a message came through this Repeater, and not long ago, however late it is
+// delivered. Path, query and other headers are not signed. Headers of these names in the request
+// are replaced.
 //
-// A secret is 24 to 64 random bytes in base64, as a rule behind "whsec_". With several
-// there are as many signatures, so that destinations can change to a new one at leisure.
-// The last one holds.
+// A secret is 24 to 64 random bytes in base64, usually after "whsec_". With several there are as
+// many signatures, so that destinations can change to a new one at any time. No secret at all is a
+// mistake, and so is one of fewer than 24 bytes.
 func Sign(secrets ...string) RouteOption {
 	return func(rt *route) {
 		rt.sign = make([][]byte, len(secrets))

@@ -10,17 +10,18 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// WithTracerProvider traces: one span for each request that matches a route, and one for each attempt, linked to
-// that under which its request was accepted, also over a restart. Of spans, only names of routes, ids,
-// numbers and statuses are told.
+// WithTracerProvider turns tracing on: one span for each request that matches a route, and one for
+// each attempt, linked to the span under which its request was accepted, also across a restart.
+// Spans contain only names of routes, ids, numbers and statuses.
 //
-// A span of the request's context, as middleware puts one there, is the parent of that for
-// its acceptance. A traceparent of the sender is only linked to, as anybody may write one. It
-// travels untouched in any case, and none is added: what a destination gets does not depend on this option.
+// If the request's context has a span, as set by middleware, that is the parent of the accepting
+// span. A traceparent header of the sender is only linked to, as anybody may write one. It is
+// forwarded unchanged in any case, and none is added: what a destination gets does not depend on
+// this option.
 //
-// To be linked over time, what is sampled is stored with 55 bytes more, which a program older than this option does
-// not read: where several processes share a store, let all of them be newer first. The
-// default, also for nil, is not to trace. The last one holds.
+// For the link, sampled requests are stored with 55 bytes more, which a program older than this
+// option cannot read: where several processes share a store, update all of them first. The default,
+// also for nil, is not to trace. The last one holds.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return func(c *config) {
 		c.tracer = nil

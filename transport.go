@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Timeouts bound one attempt, phase by phase. Zero means the default.
+// Timeouts limit one attempt, phase by phase. Zero means the default.
 type Timeouts struct {
-	Dial    time.Duration // until the connection stands; 5 s
+	Dial    time.Duration // until the connection is established; 5 s
 	TLS     time.Duration // for the TLS handshake; 5 s
-	Header  time.Duration // from the request's end until the answer's header is there; 15 s
+	Header  time.Duration // from the end of the request until the answer's header has arrived; 15 s
 	Attempt time.Duration // for all of it, quick retries included; 30 s
 }
 
@@ -29,20 +29,21 @@ func (t Timeouts) withDefaults() Timeouts {
 func (t Timeouts) negative() bool { return min(t.Dial, t.TLS, t.Header, t.Attempt) < 0 }
 
 // WithTLS sets how to speak TLS with destinations: which authorities to trust, which certificate to
-// show. It is copied. The default, also for nil, is what [crypto/tls] does by itself; InsecureSkipVerify in it
-// lets anybody on the way read and answer what is delivered. [TLS] overrides it for a route. The last one holds.
+// present. cfg is copied. The default, also for nil, is that of [crypto/tls]. InsecureSkipVerify in
+// it lets anybody on the way read and answer what is delivered. [TLS] overrides it for a route. The
+// last one holds.
 func WithTLS(cfg *tls.Config) Option {
 	return func(c *config) { c.tls = cfg.Clone() }
 }
 
-// TLS is [WithTLS] for the destinations of one route. They then share no
-// connections with those of other routes. The last one holds.
+// TLS is [WithTLS] for the destinations of one route. They then share no connections with those of
+// other routes.
 func TLS(cfg *tls.Config) RouteOption {
 	return func(rt *route) { rt.tls = cfg.Clone() }
 }
 
-// H2C speaks HTTP/2 without TLS to the http:// destinations of the route, which must
-// understand it without having been asked: others cannot be delivered to. To https://
+// H2C speaks HTTP/2 without TLS to the http:// destinations of the route, without asking first
+// whether they understand it: to those that do not, nothing can be delivered. To https://
 // destinations HTTP/2 is spoken wherever they offer it, without this option.
 func H2C() RouteOption {
 	return func(rt *route) { rt.h2c = true }

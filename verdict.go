@@ -8,25 +8,24 @@ import (
 type Verdict uint8
 
 const (
-	// VerdictDefault leaves it to the built-in table. The other constants tell what it says.
+	// VerdictDefault leaves it to the built-in table, which the other comments give.
 	VerdictDefault Verdict = iota
 	// VerdictDelivered: the destination has the message. Any 2xx.
 	VerdictDelivered
-	// VerdictUnwell: the destination cannot take anything now. The whole lane
-	// pauses, with this message in its place. No answer (connection, DNS, TLS,
-	// timeout), 408, 425, 429, 502, 503 and 504.
+	// VerdictUnwell: the destination cannot take anything now. The whole lane pauses, with this
+	// message in its place. No answer (connection, DNS, TLS, timeout), 408, 425, 429, 502, 503
+	// and 504.
 	VerdictUnwell
-	// VerdictFailed: the destination fails this message. It is tried again on a
-	// schedule of its own while the lane goes on (in a [Strict] lane, the lane
-	// waits with it). All other 5xx.
+	// VerdictFailed: the destination fails on this message. It is tried again on a schedule of
+	// its own while the lane goes on (a [Strict] lane waits with it). All other 5xx.
 	VerdictFailed
-	// VerdictRefused: the destination will never take this message: a dead
-	// letter at once. But when five different ones are refused in a row, the fault
-	// is taken to be the destination's, and the lane pauses with the fifth. All
-	// other statuses, 3xx among them: redirects are never followed.
+	// VerdictRefused: the destination will never take this message, which becomes a dead letter
+	// at once. But when five different ones are refused in a row, the fault is taken to be the
+	// destination's, and the lane pauses with the fifth. All other statuses, 3xx among them:
+	// redirects are never followed.
 	VerdictRefused
-	// VerdictGone: nobody wants the messages any more: a dead letter at once,
-	// however many. 410.
+	// VerdictGone: nobody wants these messages any more. Each becomes a dead letter at once,
+	// however many there are. 410.
 	VerdictGone
 )
 

@@ -13,27 +13,30 @@ import (
 	"time"
 )
 
-// Verifier tells genuine requests from forged ones. The package has those of some
-// senders ([GitHub], [Stripe], [Slack], [Shopify], [GitLab], [Jira], [Twilio]),
-// [StandardWebhooks], and [HMAC] for many others; bring your own for the rest.
+// Verifier tells genuine requests from forged ones. The package has verifiers for some senders
+// ([GitHub], [Stripe], [Slack], [Shopify], [GitLab], [Jira], [Twilio]), [StandardWebhooks], and
+// [HMAC] for many others; bring your own for the rest. With no secret, or an empty one, those of
+// this package make [Verify] a mistake that [Repeater.Err] returns.
 type Verifier interface {
-	// Verify returns nil for a genuine request, as the route's sender made it. The
-	// body has been read from req into body; neither is to be changed or kept. now is when the
-	// request came, for schemes whose signatures expire.
+	// Verify returns nil if the request is genuine, made by the route's sender. The body has been
+	// read from req into body; neither may be changed or kept. now is when the request came, for
+	// schemes whose signatures expire.
 	//
-	// The text of an error is logged, and not told to the sender. It must hold no secret,
-	// and no signature that would have been right. Verify may be called concurrently, and must compare
-	// secrets in constant time.
+	// The text of an error is logged and not sent to the sender. It must contain no secret, and no
+	// signature that would have been right. Verify may be called concurrently, and must compare
+	// secrets in constant time. A panic in it is not recovered here: the request is not stored, and
+	// net/http aborts it.
 	Verify(req *http.Request, body []byte, now time.Time) error
 }
 
-// Verify accepts only requests that v takes for genuine; others get 401 and are not
-// stored. It comes last, over the body as it came: sources, sizes and bounds have been checked.
+// Verify accepts only requests that v takes for genuine; others get 401 and are not stored. It is
+// the last check, over the body as it came: sources, sizes and limits have been checked before. A
+// nil v is a mistake.
 //
-// It says who made a request, not that it is new: a captured request passes again, for five minutes where
-// the scheme signs the time, and for ever elsewhere. The signature travels on, so
-// the destination can check it once more, but one with a time has expired there after
-// an outage: have it check that of [Sign] instead. The last one holds.
+// It establishes who made a request, not that the request is new: a captured one passes again, for
+// five minutes if the scheme signs the time, and forever otherwise. The signature is forwarded, so
+// the destination can check it once more, but one with a time has expired by then if there was an
+// outage: have the destination check that of [Sign] instead.
 func Verify(v Verifier) RouteOption {
 	return func(rt *route) {
 		if v == nil {
@@ -57,17 +60,17 @@ var (
 // freshness is how old a signed time may be, and how far in the future.
 const freshness = 5 * time.Minute
 
-// HMACScheme is how a sender signs: an HMAC over the body, in one header.
+// HMACScheme describes how a sender signs: an HMAC over the body, in one header.
 type HMACScheme struct {
-	Header string           // that has the signature
-	Prefix string           // of the signature in the header, such as "sha256="
+	Header string           // that has the signature; "" is a mistake
+	Prefix string           // of the signature in the header, such as "sha256="; case matters
 	Hash   func() hash.Hash // nil for SHA-256
 	Base64 bool             // the signature is in standard base64, not in hex
 }
 
-// HMAC verifies an HMAC over the body. Any of the secrets may have made it, so that
-// they can be changed one by one. Such a signature does not expire: whoever has
-// seen a request can send it again.
+// HMAC verifies an HMAC over the body. Any of the secrets may have made it, so that they can be
+// changed one by one. Such a signature does not expire: whoever has seen a request can send it
+// again.
 func HMAC(scheme HMACScheme, secrets ...string) Verifier {
 	v := &hmacVerifier{HMACScheme: scheme, secrets: secretKeys(secrets)}
 	if v.Hash == nil {

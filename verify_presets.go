@@ -16,20 +16,21 @@ import (
 	"time"
 )
 
-// GitHub verifies X-Hub-Signature-256, as of GitHub, Gitea, Forgejo and Meta. Any of the secrets may have made it.
-// It does not expire; [Dedupe] on X-GitHub-Delivery keeps repetitions out for a while.
+// GitHub verifies X-Hub-Signature-256, as sent by GitHub, Gitea, Forgejo and Meta. Any of the
+// secrets may have made it. It does not expire; [Dedupe] on X-GitHub-Delivery keeps repetitions out
+// for a while.
 func GitHub(secrets ...string) Verifier {
 	return HMAC(HMACScheme{Header: "X-Hub-Signature-256", Prefix: "sha256="}, secrets...)
 }
 
-// Jira verifies X-Hub-Signature, as of Jira Cloud and Bitbucket. Any of the secrets may have made it.
-// It does not expire.
+// Jira verifies X-Hub-Signature, as sent by Jira Cloud and Bitbucket. Any of the secrets may have
+// made it. It does not expire.
 func Jira(secrets ...string) Verifier {
 	return HMAC(HMACScheme{Header: "X-Hub-Signature", Prefix: "sha256="}, secrets...)
 }
 
-// Shopify verifies X-Shopify-Hmac-Sha256. Any of the client secrets may have made it. It
-// does not expire.
+// Shopify verifies X-Shopify-Hmac-Sha256. Any of the client secrets may have made it. It does not
+// expire.
 func Shopify(secrets ...string) Verifier {
 	return HMAC(HMACScheme{Header: "X-Shopify-Hmac-Sha256", Base64: true}, secrets...)
 }
@@ -63,8 +64,8 @@ func (v stripeVerifier) Verify(req *http.Request, body []byte, now time.Time) er
 	return expired(at, now)
 }
 
-// Slack verifies X-Slack-Signature, and that it is at most five minutes old. Any of the signing secrets may
-// have made it.
+// Slack verifies X-Slack-Signature, and that it is at most five minutes old. Any of the signing
+// secrets may have made it.
 func Slack(secrets ...string) Verifier { return slackVerifier{secretKeys(secrets)} }
 
 type slackVerifier struct{ secrets }
@@ -82,9 +83,9 @@ func (v slackVerifier) Verify(req *http.Request, body []byte, now time.Time) err
 	return expired(at, now)
 }
 
-// GitLab verifies X-Gitlab-Token, which is one of the secret tokens itself: it says nothing of the
-// body, and whoever sees a request can forge others. A signing token ("whsec_...") is better,
-// and verified as by [StandardWebhooks].
+// GitLab verifies X-Gitlab-Token, which is one of the secret tokens itself: it does not cover the
+// body, and whoever sees a request can forge others. A signing token ("whsec_...") is better, and
+// verified as by [StandardWebhooks].
 func GitLab(tokens ...string) Verifier {
 	var v gitlabVerifier
 	var signing []string
@@ -132,8 +133,8 @@ func (v gitlabVerifier) Verify(req *http.Request, body []byte, now time.Time) er
 
 // Twilio verifies X-Twilio-Signature. Any of the auth tokens may have made it. It does not expire.
 //
-// Twilio signs the URL it was given, so the request must come with that URL's host, path and query: a
-// proxy in front has to keep them. (Scheme and port do not matter.) A body that the
+// Twilio signs the URL it was given, so the request must arrive with that URL's host, path and
+// query: a proxy in front has to keep them. (Scheme and port do not matter.) A body that the
 // signature does not cover, neither as a form nor by bodySHA256 in the query, is refused.
 func Twilio(authTokens ...string) Verifier { return twilioVerifier{secretKeys(authTokens)} }
 
@@ -209,9 +210,9 @@ func twilioURLs(req *http.Request) []string {
 	return append(urls, "https://"+host+":443"+target, "http://"+host+":80"+target)
 }
 
-// StandardWebhooks verifies Webhook-Signature of the Standard Webhooks specification (or Svix-Signature,
-// its elder), and that it is at most five minutes old. A secret is base64, as a
-// rule behind "whsec_"; any of them may have made the signature.
+// StandardWebhooks verifies Webhook-Signature of the Standard Webhooks specification (or the older
+// Svix-Signature), and that it is at most five minutes old. A secret is base64, usually after
+// "whsec_"; any of them may have made the signature.
 func StandardWebhooks(secrets ...string) Verifier { return newStandardVerifier(secrets) }
 
 const signingPrefix = "whsec_"
