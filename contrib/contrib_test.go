@@ -200,6 +200,21 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
+// TestAlertsAreExplained: docs/operations.md has a row for each alert.
+func TestAlertsAreExplained(t *testing.T) {
+	t.Parallel()
+	page := fromTop(t, "docs/operations.md")
+	alerts := regexp.MustCompile(`(?m)^ *- alert: (\w+)$`).FindAllStringSubmatch(fromTop(t, "contrib/repeater.rules.yml"), -1)
+	if len(alerts) < 10 {
+		t.Errorf("%d alerts were found", len(alerts))
+	}
+	for _, a := range alerts {
+		if !regexp.MustCompile("(?m)^\\|[^|]*`" + a[1] + "`").MatchString(page) {
+			t.Errorf("%s has no row in docs/operations.md", a[1])
+		}
+	}
+}
+
 // TestDashboard: every metric and label in it is exported, and every metric that is exported is on it.
 func TestDashboard(t *testing.T) {
 	t.Parallel()

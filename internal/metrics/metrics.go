@@ -51,7 +51,7 @@ var deathNames = [reasonsForDeath]string{"refused", "given_up", "untried", "unkn
 // collection.
 func New(look Look) *Set {
 	s := &Set{
-		accepted:    counter("requests_accepted_total", "Requests answered with 200, repeated ones included.", "route"),
+		accepted:    counter("requests_accepted_total", "Requests that were stored, repeated ones included.", "route"),
 		duplicates:  counter("requests_repeated_total", "Of the accepted requests, those that were stored before.", "route"),
 		storedBytes: counter("stored_bytes_total", "Bytes of requests handed to the store, once for each destination.", "route"),
 		refused:     counter("requests_refused_total", "Requests that were not taken, by reason; without a route where none matched.", "route", "reason"),
