@@ -15,7 +15,7 @@ func Reference() string {
 	for i := range Sections {
 		Sections[i].describe(&b)
 	}
-	b.WriteString("\n## Keys of each hook\n\nIn a `[hook:NAME]` they hold for that hook, and under `[app]` for every hook without its own.\n")
+	b.WriteString("\n## Keys of each hook\n\nIn a `[hook:NAME]` they hold for that hook, and under `[app]` for every hook that does not set them itself.\n")
 	writeKeys(&b, "hook:NAME", eachHook)
 	return b.String()
 }
@@ -24,13 +24,13 @@ const referenceHead = `<!-- Made by "go generate ./internal/config" from the tab
 
 # Configuration
 
-Every key in short. [config.ini](../config.ini) tells the same at more length, and is the file to begin with.
+Every key in short. [config.ini](../config.ini) explains them at more length, and is the file to start from.
 
 - Times are seconds (` + "`5`, `0.5`" + `) or have a unit (` + "`500ms`, `90s`, `5m`, `1h`" + `). Sizes are bytes or have a unit (` + "`64KB`, `25MB`, `1GB`" + `), of 1024 each.
 - Keys marked **secret** need not stand in the file: ` + "`env:NAME`" + ` takes the value from the environment, ` + "`file:PATH`" + ` from a file.
 - Keys marked **list** take several values, each on an indented line of its own.
-- SIGHUP has the file read again. Keys marked **restart** are taken on at the next start only.
-- All mistakes are told at the start, each with its line, and nothing runs. A key that does not exist is a mistake.
+- SIGHUP or ` + "`--watch`" + ` loads the file again. Keys marked **restart** take effect at the next start only.
+- All mistakes are reported at start, with line numbers, and the program exits. A key that does not exist is a mistake.
 `
 
 func (s *Section) describe(b *strings.Builder) {
@@ -38,7 +38,7 @@ func (s *Section) describe(b *strings.Builder) {
 	own := s.Keys
 	if n := len(own) - len(eachHook); n >= 0 && slices.ContainsFunc(own, func(k Key) bool { return k.Name == eachHook[0].Name }) {
 		own = own[:n]
-		b.WriteString("Besides the keys below, it may have those [of each hook](#keys-of-each-hook).\n")
+		b.WriteString("It may also have the keys [of each hook](#keys-of-each-hook).\n")
 	}
 	writeKeys(b, s.Name, own)
 }
