@@ -42,10 +42,11 @@ func (a *app) checkCommand() *cobra.Command {
 	var file, to string
 	var connect, asJSON bool
 	cmd := &cobra.Command{
-		Use: "check", Short: "look whether a configuration, its store and its destinations are well", Args: atMost(0),
-		Long: `Look, before a start or beside a server that runs, whether the configuration is valid, the store can be
-reached, is safe and has room, and the destinations' names resolve to where requests may go. Nothing is changed, nothing is sent. Each thing has a
-line; the exit status is 1 if one of them is wrong. A warning is for what works, but should not be left so.`,
+		Use: "check", Short: "check a configuration, its store and its destinations", Args: atMost(0),
+		Long: `Check, before a start or next to a running server, whether the configuration is valid, the store can be
+reached, is safe and has room, and the destinations' names resolve to addresses that are allowed. Nothing is
+changed, nothing is sent. Each check has a line; the exit status is 1 if one of them fails. A warning is for
+what works, but should be changed.`,
 		Example: `  webhook-repeater check
   webhook-repeater check -c config.ini --connect
   webhook-repeater check --to http://127.0.0.1:8989 --json`,

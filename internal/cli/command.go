@@ -28,7 +28,7 @@ type group struct{ id, title string }
 
 var groups = []group{
 	{"look", "See what waits, where and why:"},
-	{"act", "Set it right:"},
+	{"act", "Act on it:"},
 	{"more", "More:"},
 }
 
@@ -43,7 +43,7 @@ func (a *app) commands() map[string][]*cobra.Command {
 			a.replayCommand(), a.dropCommand(), a.sendCommand()},
 		"more": {
 			a.checkCommand(),
-			a.own("repair FILE", "save what a damaged store still has into FILE.repaired", "repair damaged.db", runRepair),
+			a.repairCommand(),
 			a.benchCommand(),
 			a.demoCommand(),
 			a.own("version", "print the version", "version", runVersion),

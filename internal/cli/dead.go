@@ -90,8 +90,8 @@ func (a *app) deadCommand() *cobra.Command {
 	var asJSON bool
 	var limit int
 	cmd := &cobra.Command{
-		Use: "dead", Short: "list dead letters: messages that are tried no more", Args: atMost(0),
-		Long: `List dead letters: messages that are tried no more, and kept. In each lane the latest come first.`,
+		Use: "dead", Short: "list dead letters: messages that are no longer tried", Args: atMost(0),
+		Long: `List dead letters: messages that are no longer tried, but kept. In each lane the latest come first.`,
 		Example: `  webhook-repeater dead
   webhook-repeater dead --lane http://jira.intranet:8080 --since 2h
   webhook-repeater dead --status 404 --limit 0
@@ -113,7 +113,7 @@ func (a *app) deadCommand() *cobra.Command {
 	}
 	d.flags(a, cmd, &c)
 	cmd.Flags().IntVar(&limit, "limit", 100, "how `MANY` to list; 0 for all")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API tells")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API returns")
 	c.flags(cmd)
 	return cmd
 }

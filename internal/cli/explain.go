@@ -15,10 +15,10 @@ func (a *app) explainCommand() *cobra.Command {
 	var c connection
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "explain ID", Short: "tell the story of a request: what happened, and what happens next",
+		Use: "explain ID", Short: "show the story of a request: what happened, and what happens next",
 		Args: exactly(1, "one ID, as the sender has got it in the header Repeater-Id"),
-		Long: `Tell the story of an accepted request: each attempt to deliver it, what happens next, and which command
-sets it right. ID is what its sender has got in the header Repeater-Id, or the key of one of its messages.
+		Long: `Show the story of an accepted request: each attempt to deliver it, what happens next, and which command
+helps. ID is what its sender got in the header Repeater-Id, or the key of one of its messages.
 What was delivered is no longer stored, and has no story.`,
 		Example: `  webhook-repeater explain 33lik262mpis6tcbagamevpgl0
   webhook-repeater explain 33lik262mpis6tcbagamevpgl0.0 --json`,
@@ -49,7 +49,7 @@ What was delivered is no longer stored, and has no story.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API tells")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API returns")
 	c.flags(cmd)
 	return cmd
 }

@@ -33,28 +33,28 @@ const referenceHead = `# The command line
 This page is made from what ` + "`webhook-repeater help`" + ` prints, by
 ` + "`go test ./internal/cli -run TestReference -update`" + `. A test runs every example on it against a server.
 
-Without a command, ` + "`webhook-repeater`" + ` is the server. With one, it asks a server that runs, over its admin address, or
+Without a command, ` + "`webhook-repeater`" + ` is the server. With one, it talks to a running server, over its admin address, or
 looks at what is on this machine.
 `
 
 const referenceServer = `
 ## Which server
 
-Commands that ask a server find it, in this order, by ` + "`--server URL`" + `, by the ` + "`[admin]`" + ` section of a file named with
+Commands that talk to a server find it, in this order, by ` + "`--server URL`" + `, by the ` + "`[admin]`" + ` section of a file named with
 ` + "`-c FILE`" + `, by ` + "`REPEATER_ADMIN`" + `, by ` + "`[admin]`" + ` of ` + "`./config.ini`" + `, or at ` + "`http://127.0.0.1:8101`" + `.
 
-Its token comes from ` + "`--token-file FILE`" + `, from ` + "`REPEATER_TOKEN`" + `, or from the configuration that was named or has told the
-address. It never stands on the command line, where other users of the machine could read it, and is never printed.
-A token goes as it is over ` + "`http://`" + `: to another machine, use ` + "`https://`" + ` or a tunnel.
+Its token comes from ` + "`--token-file FILE`" + `, from ` + "`REPEATER_TOKEN`" + `, or from the configuration that was named or that gave the
+address. It is never on the command line, where other users of the machine could read it, and is never printed.
+Over ` + "`http://`" + ` a token is sent in the clear: to another machine, use ` + "`https://`" + ` or a tunnel.
 
 ## Output and exit status
 
-Tables are for people: times are told from now, sizes in KB of 1024 bytes. ` + "`--json`" + ` prints for programs the objects of
-the API (` + "`api/v1/openapi.json`" + ` at the admin address describes them). Colours are shown on a terminal only,
-and not with ` + "`NO_COLOR`" + ` set.
+Tables are for people: times are relative to now, sizes in KB of 1024 bytes. ` + "`--json`" + ` prints the objects of the API for
+programs (` + "`api/v1/openapi.json`" + ` at the admin address describes them). Colours are used on a terminal only, and not if
+` + "`NO_COLOR`" + ` is set.
 
-Exit status 0 means done, 1 failed, 2 a mistake in flags, arguments or configuration (of the server: 78, as 2 is also how a
-Go program ends that crashes). What went wrong is told in one line on standard error.
+Exit status 0 means done, 1 failed, 2 a mistake in flags, arguments or configuration (of the server: 78, as 2 is also how
+a Go program ends that panics). What went wrong is printed in one line on standard error.
 `
 
 // What people read.

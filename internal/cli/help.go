@@ -17,16 +17,17 @@ const serverUsage = `Usage:
 const serverFlags = `
 Flags without a command:
   -c, --config FILE   configuration (default ./config.ini)
-  -H, --host HOST     address to listen on (default 0.0.0.0), before what FILE says
-  -p, --port PORT     port to listen on (default 8100), before what FILE says
-      --to URL        forward every request, its path kept, to http://HOST:PORT;
+  -H, --host HOST     address to listen on (default 0.0.0.0); overrides FILE
+  -p, --port PORT     port to listen on (default 8100); overrides FILE
+      --to URL        forward every request, with its path, to http://HOST:PORT;
                       requests wait in webhook-repeater.db in this directory
-      --watch         read FILE again whenever it changes; SIGHUP reads it again in any case
+      --watch         load FILE again whenever it changes; SIGHUP loads it again in any case
   -h, --help          show this
       --version       print the version
 
-Exit status: 0 after a clean stop, 1 if it could not start or failed, 78 for a mistake in flags or FILE.
-webhook-repeater help COMMAND tells more of one.
+Exit status: 0 after a clean stop, 1 if it could not start or failed, 78 for a mistake in flags or FILE,
+128 and the signal's number if a second signal ended it before the stop was complete.
+webhook-repeater help COMMAND describes one.
 `
 
 // usage is what -h prints.
@@ -89,7 +90,7 @@ func helpText(cmd *cobra.Command) string {
 
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "tell more of a command", Args: atMost(1), DisableFlagsInUseLine: true,
+		Use: "help [COMMAND]", Short: "describe a command", Args: atMost(1), DisableFlagsInUseLine: true,
 		Example: "  webhook-repeater help replay",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string

@@ -28,9 +28,9 @@ func (a *app) lanesCommand() *cobra.Command {
 	var asJSON bool
 	var watch time.Duration
 	cmd := &cobra.Command{
-		Use: "lanes [LANE]", Short: "list the lanes, or tell more of one", Args: atMost(1),
-		Long: `List the lanes, one for each destination; or tell more of one.
-LANE is its name as listed, the same without http://, or the name of a route that alone leads to it.
+		Use: "lanes [LANE]", Short: "list the lanes, or show one in detail", Args: atMost(1),
+		Long: `List the lanes, one for each destination; or show one in detail.
+LANE is its name as listed, the same without http://, or the name of a route, if it is the lane's only one.
 With --watch and --json, each line is one answer of the API.`,
 		Example: `  webhook-repeater lanes
   webhook-repeater lanes --watch
@@ -66,7 +66,7 @@ With --watch and --json, each line is one answer of the API.`,
 	fl := cmd.Flags()
 	fl.DurationVar(&watch, "watch", 0, "show them again every `TIME`, until Ctrl-C; 2s if none is given")
 	fl.Lookup("watch").NoOptDefVal = watchEvery.String()
-	fl.BoolVar(&asJSON, "json", false, "print what the API tells")
+	fl.BoolVar(&asJSON, "json", false, "print what the API returns")
 	c.flags(cmd)
 	return cmd
 }

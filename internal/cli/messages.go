@@ -49,7 +49,7 @@ LANE is as for webhook-repeater lanes.`,
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 100, "how `MANY` to list; 0 for all")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API tells")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API returns")
 	c.flags(cmd)
 	return cmd
 }

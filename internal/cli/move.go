@@ -33,10 +33,10 @@ type move struct {
 
 func (a *app) replayCommand() *cobra.Command {
 	m := &move{a: a, verb: "replay", done: "replayed", step: (*client.Client).Replay}
-	return m.command(`Put dead letters back at the end of their lanes, those that died first first. They keep their ids, and begin
-a new series of attempts. Name them by KEY, as webhook-repeater dead lists them, or by an id for all
-messages of a request, or say by flags which are meant. Of what is named by KEY, all that there is is replayed; the
-exit status is 1 if anything is missing.`, `  webhook-repeater replay --lane http://jira.intranet:8080 --since 2h
+	return m.command(`Put dead letters back at the end of their lanes, in the order in which they died. They keep
+their ids, and begin a new series of attempts. Name them by KEY, as webhook-repeater dead lists them, or by an id for all
+messages of a request, or select them by flags. Named keys that exist are replayed; if any is missing,
+the exit status is 1.`, `  webhook-repeater replay --lane http://jira.intranet:8080 --since 2h
   webhook-repeater replay --status 404 --dry-run
   webhook-repeater replay 33lik262mpis6tcbagamevpgl0.0
   webhook-repeater replay --all`)
@@ -45,8 +45,8 @@ exit status is 1 if anything is missing.`, `  webhook-repeater replay --lane htt
 func (a *app) dropCommand() *cobra.Command {
 	m := &move{a: a, verb: "drop", done: "dropped", delete: true, step: (*client.Client).Drop}
 	return m.command(`Delete dead letters for good. Name them by KEY, as webhook-repeater dead lists them, or by an id for all
-messages of a request, or say by flags which are meant. It asks before, unless --yes is given. Of what is
-named by KEY, all that there is is dropped; the exit status is 1 if anything is missing.`, `  webhook-repeater drop --lane http://jira.intranet:8080 --until 2026-01-31 --dry-run
+messages of a request, or select them by flags. It asks first, unless --yes is given. Named keys that exist
+are dropped; if any is missing, the exit status is 1.`, `  webhook-repeater drop --lane http://jira.intranet:8080 --until 2026-01-31 --dry-run
   webhook-repeater drop --status 410 --yes
   webhook-repeater drop 33lik262mpis6tcbagamevpgl0.0 --yes`)
 }
@@ -60,11 +60,11 @@ func (m *move) command(long, example string) *cobra.Command {
 	m.d.flags(m.a, cmd, &m.c)
 	fl := cmd.Flags()
 	fl.BoolVar(&m.all, "all", false, "all dead letters of all lanes")
-	fl.BoolVarP(&m.dryRun, "dry-run", "n", false, "only tell how many are meant")
+	fl.BoolVarP(&m.dryRun, "dry-run", "n", false, "only print how many are selected")
 	if m.delete {
 		fl.BoolVarP(&m.yes, "yes", "y", false, "do not ask")
 	}
-	fl.BoolVar(&m.asJSON, "json", false, "print what the API tells: how many were "+m.done)
+	fl.BoolVar(&m.asJSON, "json", false, "print what the API returns: how many were "+m.done)
 	m.c.flags(cmd)
 	return cmd
 }

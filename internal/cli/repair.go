@@ -11,8 +11,20 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/webhook-repeater/repeater"
 )
+
+func (a *app) repairCommand() *cobra.Command {
+	cmd := a.own("repair FILE", "save what can be read of a damaged store into FILE.repaired", "repair damaged.db", runRepair)
+	cmd.Long = `Save what can be read of a damaged store into FILE.repaired, and list what is lost. FILE is not changed.
+The exit status is 0 also if messages were lost; it is 1 if nothing could be saved.
+
+Flags:
+  -h, --help   show this`
+	return cmd
+}
 
 // runRepair saves what can be read of a damaged store into a new file beside it.
 func runRepair(args []string, stdout, stderr io.Writer) int {
@@ -44,7 +56,8 @@ func runRepair(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "webhook-repeater: nothing was found in %s; look whether it is the store file at all\n", damaged)
 		return exitFailed
 	}
-	fmt.Fprintf(stdout, "%s has %d messages and %d dead letters; %d are lost\n", fresh, r.Waiting, r.Dead, len(r.Lost))
+	fmt.Fprintf(stdout, "%s has %s and %s; lost: %s\n", fresh,
+		plural(r.Waiting, "message", "messages"), letters(r.Dead), count(len(r.Lost)))
 	fmt.Fprintf(stdout, "Keep %s, and give %s its name before the next start.\n", damaged, fresh)
 	return exitOK
 }

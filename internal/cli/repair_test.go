@@ -26,7 +26,7 @@ func TestRepair(t *testing.T) {
 	if code := cli.Main([]string{"repair", path}, &out, &errs); code != 0 {
 		t.Fatalf("exit %d: %s", code, &errs)
 	}
-	if !strings.Contains(out.String(), "has 1 messages and 0 dead letters; 0 are lost") {
+	if !strings.Contains(out.String(), "has 1 message and 0 dead letters; lost: 0") {
 		t.Errorf("told:\n%s", &out)
 	}
 	if _, err := os.Stat(path + ".repaired"); err != nil {

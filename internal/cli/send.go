@@ -36,12 +36,12 @@ func (a *app) sendCommand() *cobra.Command {
 	s := &sending{a: a}
 	cmd := &cobra.Command{
 		Use: "send [FILE]", Short: "post a recorded or stored request, or a body", Args: atMost(1),
-		Long: `Post a request, and tell the answer. FILE ("-" for standard input) has a whole HTTP request, as it came over
-the wire or as reqdumper writes it down, or else a body. --id takes instead a request that a server has stored, if its
-configuration shows payloads; headers that it keeps to itself are left out.
+		Long: `Post a request, and print the answer. FILE ("-" for standard input) has a whole HTTP request, as it came
+over the wire or as reqdumper prints it, or else only a body. --id sends instead a request that a server
+has stored, if its configuration shows payloads; headers that the server blanks out are left out.
 
-It goes to the server of config.ini, or to --to. A URL with a path is taken as it is; to one without
-a path that of the request is added. A body alone needs a path by --to or --hook.
+It goes to the server of config.ini, or to --to. A URL with a path is used as it is; to one without a path,
+that of the request is added. A body alone needs a path, from --to or --hook.
 The exit status is 1 if the answer is not 2xx.`,
 		Example: `  webhook-repeater send request.http
   webhook-repeater send body.json --hook jira
@@ -53,9 +53,9 @@ The exit status is 1 if the answer is not 2xx.`,
 	fl := cmd.Flags()
 	fl.StringVar(&s.to, "to", "", "`URL` to post to (default: the server of config.ini, else http://127.0.0.1:8100)")
 	fl.StringVar(&s.hook, "hook", "", "take the path from hook `NAME` of config.ini")
-	fl.StringVar(&s.id, "id", "", "send the stored request with this `ID` or key, as the server tells it")
+	fl.StringVar(&s.id, "id", "", "send the stored request with this `ID` or key, as the server shows it")
 	fl.StringVarP(&s.method, "method", "X", "", "`METHOD` (default that of the request; POST for a body)")
-	fl.StringArrayVarP(&s.headers, "header", "H", nil, "set a header, as '`NAME: VALUE`', or take one away, as 'NAME:'; may be repeated")
+	fl.StringArrayVarP(&s.headers, "header", "H", nil, "set a header, as '`NAME: VALUE`', or remove one, as 'NAME:'; may be repeated")
 	fl.BoolVarP(&s.dryRun, "dry-run", "n", false, "print what would be sent")
 	fl.BoolVar(&s.asJSON, "json", false, "print status, id, took_s and body of the answer")
 	s.c.flags(cmd)

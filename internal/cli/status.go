@@ -22,8 +22,8 @@ func (a *app) statusCommand() *cobra.Command {
 	var c connection
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "tell whether requests are stored and delivered, and what is stuck", Args: atMost(0),
-		Long: `Tell whether requests are stored and delivered, and which lanes need attention.
+		Use: "status", Short: "show whether requests are stored and delivered, and what is stuck", Args: atMost(0),
+		Long: `Show whether requests are stored and delivered, and which lanes need attention.
 The exit status is 1 if the server does not do its work, or does not answer; a lane that waits for its
 destination is no failure.`,
 		Example: `  webhook-repeater status
@@ -49,7 +49,7 @@ destination is no failure.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API tells: health, config and lanes")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the API returns: health, config and lanes")
 	c.flags(cmd)
 	return cmd
 }

@@ -11,23 +11,23 @@ import (
 func (a *app) pauseCommand() *cobra.Command {
 	return a.steerCommand(client.Pause, "pause", "send nothing more from a lane, until it is resumed",
 		`Send nothing more from a lane, until it is resumed, also across restarts.
-Requests are still accepted, and what waits does not age. Attempts under way are finished.`)
+Requests are still accepted, and what waits does not age. Attempts in flight are finished.`)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return a.steerCommand(client.Resume, "resume", "let a paused lane go on",
-		"Let a paused lane go on. A lane that is not paused is left alone.")
+	return a.steerCommand(client.Resume, "resume", "resume a paused lane",
+		"Resume a paused lane. A lane that is not paused is left alone.")
 }
 
 func (a *app) retryCommand() *cobra.Command {
-	return a.steerCommand(client.RetryNow, "retry", "try a destination that fails again now",
-		"Try a destination that fails again now, instead of at the end of its pause.")
+	return a.steerCommand(client.RetryNow, "retry", "retry a failing destination now",
+		"Retry a failing destination now, instead of at the end of its pause.")
 }
 
 func (a *app) dropRefusedCommand() *cobra.Command {
-	return a.steerCommand(client.DropRefused, "drop-refused", "let those messages die that a destination refuses",
-		`Let a lane go on that waits because its destination refuses one message after the other: until
-the next delivery, each one that is refused becomes a dead letter at once. Nothing is deleted.`)
+	return a.steerCommand(client.DropRefused, "drop-refused", "make dead letters of what a destination refuses",
+		`Resume a lane that is paused because its destination refuses one message after the other: until the
+next delivery, each message that is refused becomes a dead letter at once. Nothing is deleted.`)
 }
 
 func (a *app) steerCommand(order client.Order, name, short, long string) *cobra.Command {
@@ -57,7 +57,7 @@ func (a *app) steerCommand(order client.Order, name, short, long string) *cobra.
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lane as the API tells it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lane as the API returns it")
 	c.flags(cmd)
 	return cmd
 }
