@@ -51,10 +51,14 @@ func (r view) attempt(ctx context.Context, m Claimed, quick int) outcome {
 		o.cancelled = true
 		return o
 	}
+	switched := err == nil && resp.StatusCode == http.StatusSwitchingProtocols
+	if switched {
+		unswitch(resp)
+	}
 	o.rt = r.cfg.byName[m.Route]
 	rt, waiting := o.rt, r.waiters.take(m.Key)
 	switch {
-	case waiting != nil && err == nil && r.passOn(waiting, resp, cancel):
+	case waiting != nil && err == nil && !switched && r.passOn(waiting, resp, cancel):
 		o.verdict, o.attempt.Status = VerdictDelivered, resp.StatusCode
 	case err != nil:
 		o.verdict = rt.judge(nil, err)
@@ -69,6 +73,13 @@ func (r view) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	o.attempt.Took = time.Since(started)
 	o.reason = o.why()
 	return o
+}
+
+// unswitch ends an answer that switches protocols, which nobody has asked for: its body is the bare
+// connection, and no context would end reading from that.
+func unswitch(resp *http.Response) {
+	_ = resp.Body.Close()
+	resp.Body = http.NoBody
 }
 
 // endAttempt also closes what is left of a configuration that has been replaced meanwhile.
@@ -160,7 +171,9 @@ func (t *try) send(req *http.Request, body []byte, rt http.RoundTripper, started
 		return resp, err
 	}
 	if resp != nil {
+		late := time.AfterFunc(quickFirst, func() { _ = resp.Body.Close() })
 		discard(resp)
+		late.Stop()
 	}
 	return retryQuickly(req, body, rt, started, quick)
 }
