@@ -159,6 +159,10 @@ func (l *lane) step() {
 	if l.claiming {
 		return
 	}
+	renewing := l.token != "" && now.After(l.renew)
+	if renewing && !l.probing() {
+		l.notUntil = time.Time{} // a wake may have been lost: do not sleep for longer
+	}
 	n := l.window()
 	if pressed && n > 0 {
 		n = max(0, 1-l.inFlight-len(l.buffer))
@@ -166,7 +170,7 @@ func (l *lane) step() {
 	switch {
 	case l.mayClaim(now, n):
 		l.startClaim(now, n)
-	case l.token != "" && now.After(l.renew):
+	case renewing:
 		l.startClaim(now, 0)
 	}
 }

@@ -323,3 +323,81 @@ func TestOrderDuringAClaimThatFails(t *testing.T) {
 		b.wants("attempts", "1#1")
 	}, repeater.Route("/", "http://a.example"))
 }
+
+// TestDueBeforeAnother: a retry does not wait for one of another message that is due later.
+func TestDueBeforeAnother(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.replies(func(tr sent) reply {
+			if tr.body == "x" || tr.String() == "y#1" {
+				return status(500)
+			}
+			return status(200)
+		})
+		b.accept("/", "x")
+		b.pass(20 * time.Minute) // x is tried every quarter of an hour or so, by now
+		b.seen()
+		b.accept("/", "y")
+		b.pass(8 * time.Second)
+		b.wants("within 8 s", "y#1", "y#2")
+	}, repeater.Route("/", "http://a.example"), repeater.WithBackoff(5*time.Second, time.Hour))
+}
+
+// TestLostWakeWhileAsleep: what is pushed without a word to a lane that sleeps until something else is due
+// is found when the lane renews its claim.
+func TestLostWakeWhileAsleep(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.replies(func(tr sent) reply {
+			if tr.body == "x" {
+				return status(500)
+			}
+			return status(200)
+		})
+		b.accept("/", "x")
+		b.pass(20 * time.Minute)
+		b.seen()
+		other := repeater.New(repeater.WithQueue(b.queue), repeater.Route("/", "http://a.example")) // wakes nobody here
+		other.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader("y")))
+		b.pass(8 * time.Second)
+		b.wants("within 8 s", "y#1")
+	}, repeater.Route("/", "http://a.example"), repeater.WithBackoff(5*time.Second, time.Hour))
+}
+
+// TestOrderBesideALateSettlement: after the lane was taken over, an order that waits for the settlement of before
+// does not wait for ever.
+func TestOrderBesideALateSettlement(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		var step atomic.Int64
+		b.meddle(&meddler{
+			settle: func(_ context.Context, n int64, do func() error) error {
+				err := do()
+				if n == 1 {
+					step.Store(1)
+					time.Sleep(4 * time.Second)
+				}
+				return err
+			},
+			claim: func(_ int64, c repeater.ClaimRequest, do func() (repeater.Claim, error)) (repeater.Claim, error) {
+				switch {
+				case step.CompareAndSwap(1, 2):
+					return repeater.Claim{}, repeater.ErrStale
+				case step.CompareAndSwap(2, 3):
+					time.Sleep(time.Second)
+					_ = b.rp.RetryNow(context.Background(), laneA)
+					time.Sleep(time.Second)
+					return repeater.Claim{}, errors.New("away")
+				}
+				return do()
+			},
+		})
+		b.accept("/", "1")
+		b.pass(100 * time.Millisecond)
+		b.accept("/", "2")
+		b.pass(10 * time.Second)
+		b.accept("/", "3")
+		b.pass(time.Minute)
+		b.wants("attempts", "1#1", "2#1", "3#1")
+	}, repeater.Route("/", "http://a.example"))
+}

@@ -63,8 +63,9 @@ func (l *lane) onClaimed(c claimed) {
 func (l *lane) onSettled(s settledBatch) {
 	l.settling, l.telling = false, 0
 	switch {
-	case s.token != l.token:
-		return // taken over meanwhile: all of it is forgotten
+	case s.token != l.token: // taken over meanwhile: all of it is forgotten
+		l.lift() // of an order that came since
+		return
 	case errors.Is(s.err, ErrStale):
 		l.takenOver()
 		return
@@ -79,7 +80,20 @@ func (l *lane) onSettled(s settledBatch) {
 	if l.set.ordered {
 		l.wake() // for the next ones of their keys
 	}
+	for i := range s.batch {
+		l.sleepLess(&s.batch[i])
+	}
 	l.lift()
+}
+
+// sleepLess lets a lane that sleeps until some message is due look when this one is, if that is sooner.
+func (l *lane) sleepLess(s *Settlement) {
+	if s.Kind != SettleRetry || s.Hold || !l.more {
+		return
+	}
+	if due := time.Now().Add(s.After); due.Before(l.notUntil) {
+		l.notUntil = due
+	}
 }
 
 // settledBefore takes note that messages are handed out again. What was to be settled of them has been, though the
