@@ -317,6 +317,38 @@ func TestMessageThatEndsProcesses(t *testing.T) {
 	}
 }
 
+// TestDeathsDoNotKeepYoung: a message that was in hand at each death of the process, so that no attempt could ever
+// tell how it ended, is given up like any other when it has waited for too long.
+func TestDeathsDoNotKeepYoung(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		lost int
+		opts []repeater.RouteOption
+	}{{lost: 1}, {lost: 4}, {lost: 4, opts: []repeater.RouteOption{repeater.Strict()}}} {
+		inBubble(t, func(b *bubble) {
+			b.queue = &lossy{Queue: b.queue, lost: tt.lost}
+			b.restart()
+			b.replies(func(sent) reply { return hang })
+			b.accept("/", "killer", "next")
+			b.halt()
+			b.seen()
+			b.pass(2 * time.Hour)
+			b.replies(func(sent) reply { return status(200) })
+			b.restart()
+			b.pass(time.Minute)
+			dead := b.dead(laneA)
+			if len(dead) != 1 || !strings.Contains(dead[0].Reason, "given up after 1h0m0s") {
+				t.Errorf("lost %d times: dead letters %+v, want one that was given up", tt.lost, dead)
+			}
+			for _, tr := range b.seen() {
+				if tr.body == "killer" {
+					t.Errorf("lost %d times: %v", tt.lost, tr)
+				}
+			}
+		}, repeater.Route("/", "http://a.example", append(tt.opts, repeater.MaxAge(time.Hour))...))
+	}
+}
+
 // TestOnlyTheNextIsSuspected: after a death, what only was in hand with the one that was tried is given back, so
 // that at the next death it is not counted again.
 func TestOnlyTheNextIsSuspected(t *testing.T) {

@@ -1,5 +1,11 @@
 package repeater
 
+import (
+	"fmt"
+
+	"github.com/webhook-repeater/repeater/internal/metrics"
+)
+
 // What a message does to a process that tries it, nobody can tell afterwards: that it was in hand at the death
 // is all there is. These are the steps by which a lane gets past one that ends its process
 // each time, at little cost for those that only were in hand with it.
@@ -27,9 +33,20 @@ func (l *lane) sift() {
 }
 
 // setAside puts the next message on a schedule of its own, without an attempt, if not even trying it
-// alone has spared the process. A strict lane goes on trying.
+// alone has spared the process. A strict lane goes on trying. Neither does so for longer than the message may wait:
+// an attempt that ends the process can never tell that it was the last.
 func (l *lane) setAside() bool {
 	m := &l.buffer[0]
+	if m.Lost == 0 {
+		return false
+	}
+	if rt := l.cfg.byName[m.Route]; rt != nil && m.Age >= rt.maxAge {
+		l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleDead,
+			Reason: fmt.Sprintf("given up after %v: the process has died with it in hand", rt.maxAge)})
+		l.stats.Die(metrics.DeadGivenUp, 1)
+		l.shift()
+		return true
+	}
 	if m.Lost <= lostTooOften || l.set.strict {
 		return false
 	}
