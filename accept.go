@@ -17,9 +17,7 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 	batch, err := r.batch(req, rt, body)
 	if err != nil {
 		r.cfg.log.Error("request cannot be encoded", "route", rt.name, "error", err)
-		r.countRefused(rt, http.StatusServiceUnavailable, refusedCodec)
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
+		r.notStored(w, rt, refusedCodec)
 		return
 	}
 	var waiting *waiter
@@ -33,9 +31,7 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 		if !errors.Is(err, ErrClosed) {
 			r.refusing.fails(r.cfg.log, "requests are not stored; senders are told to try again", "route", rt.name, "error", err)
 		}
-		r.countRefused(rt, http.StatusServiceUnavailable, refusedStore)
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
+		r.notStored(w, rt, refusedStore)
 		return
 	}
 	r.refusing.works(r.cfg.log, "requests are stored again")
@@ -55,6 +51,13 @@ func (r view) accept(w http.ResponseWriter, req *http.Request, rt *route, body [
 		return
 	}
 	answerOK(w, id)
+}
+
+// notStored lets the sender try again, as the trouble is not its own.
+func (r view) notStored(w http.ResponseWriter, rt *route, reason string) {
+	r.countRefused(rt, http.StatusServiceUnavailable, reason)
+	w.Header().Set("Retry-After", retryAfter)
+	http.Error(w, "cannot store the request now", http.StatusServiceUnavailable)
 }
 
 // push stores a batch, whether or not the sender is still there.
