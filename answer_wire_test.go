@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,7 +51,7 @@ func answersWith(t *testing.T, answer func(body string) string) (url string) {
 // delivering runs a Repeater until the test ends, and expects it to end soon then.
 func delivering(t *testing.T, opts ...repeater.Option) *repeater.Repeater {
 	t.Helper()
-	rp := repeater.New(append([]repeater.Option{repeater.WithQueue(memqueue.New())}, opts...)...)
+	rp := repeater.New(append([]repeater.Option{repeater.WithQueue(memqueue.New()), repeater.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- rp.Run(ctx) }()
