@@ -45,6 +45,8 @@ func (l *lane) setAside() bool {
 			Reason: fmt.Sprintf("given up after %v: the process has died with it in hand", rt.maxAge)})
 		l.stats.Die(metrics.DeadGivenUp, 1)
 		l.shift()
+		l.barrier = true // nothing overtakes it while it lives
+		l.giveBack()
 		return true
 	}
 	if m.Lost <= lostTooOften || l.set.strict {
