@@ -28,7 +28,7 @@ type Request struct {
 // no other.
 type Codec interface {
 	// Encode returns bytes that the caller owns. It must not keep or change r. If it returns an
-	// error, the request is answered with 500. A panic is not recovered here: the request is not
+	// error, the request is answered with 503. A panic is not recovered here: the request is not
 	// stored, and net/http aborts it.
 	Encode(key Key, r *Request) ([]byte, error)
 	// Decode returns a request that may share memory with data, which neither side changes. An

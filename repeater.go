@@ -170,9 +170,10 @@ func (r *Repeater) usable() error {
 //   - 404 if no route matches, 405 with Allow if one does for another method
 //   - 408 if the body takes longer than [WithReadTimeout]
 //   - 413 for a body larger than [WithMaxBody], 431 for headers larger than [WithMaxHeader]
-//   - 500 if there are mistakes in the options, or the [Codec] cannot encode the request
+//   - 500 if there are mistakes in the options
 //   - 503 with Retry-After if a lane or the store is full, there is no memory for the body, the
-//     store fails or does not answer in time, or the Repeater is closed
+//     [Codec] cannot encode the request, the store fails or does not answer in time, or the
+//     Repeater is closed
 //   - 508 if the request has come through five repeaters already
 //
 // After a 503 the request may be stored all the same, if the store's answer was lost; it is then

@@ -37,7 +37,7 @@ func (l *lane) sift() {
 // an attempt that ends the process can never tell that it was the last.
 func (l *lane) setAside() bool {
 	m := &l.buffer[0]
-	if m.Lost == 0 {
+	if m.Lost <= lostTooOften { // one death may be anybody's: it is tried, however old
 		return false
 	}
 	if rt := l.cfg.byName[m.Route]; rt != nil && m.Age >= rt.maxAge {
@@ -49,7 +49,7 @@ func (l *lane) setAside() bool {
 		l.giveBack()
 		return true
 	}
-	if m.Lost <= lostTooOften || l.set.strict {
+	if l.set.strict {
 		return false
 	}
 	l.suspect(*m, "trying it alone did not help, so it is put off while the lane goes on")
