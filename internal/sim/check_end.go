@@ -51,8 +51,9 @@ func (w *world) checkSoundHosts() {
 			continue
 		}
 		for _, m := range l.messages {
-			if now-m.entered > soon+60*l.spec.pace {
-				w.breach(m, "a sick destination never delays another one", "%s waits for %v, although %s is well", m.name, now-m.entered, l.spec.host.name)
+			// What an operator's pause has let pile up goes out at the lane's pace, so that a wait begins with its end.
+			if waits := now - max(m.entered, l.pausedAt); waits > soon+60*l.spec.pace {
+				w.breach(m, "a sick destination never delays another one", "%s waits for %v, although %s is well", m.name, waits, l.spec.host.name)
 			}
 		}
 	}

@@ -45,6 +45,15 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// Seeds that have found a fault, each long after those that are played by default: a dying message that was overtaken when it grew too
+// old, twice, and a check that took a backlog after an operator's pause for a delay.
+func TestSeedsThatFailed(t *testing.T) {
+	t.Parallel()
+	for _, n := range []uint64{200148, 201066, 307814} {
+		play(t, n)
+	}
+}
+
 func play(t *testing.T, n uint64) sim.Result {
 	t.Helper()
 	defer func() {
