@@ -141,7 +141,8 @@ func TestManyDeadLetters(t *testing.T) {
 type stepper struct {
 	steps atomic.Int32
 	waits int32         // so many steps wait for the test
-	asked chan struct{} // which takes from it
+	asked chan struct{} // which takes from it when one begins
+	goes  chan struct{} // and from this, if there is one, to let it end
 	fails int32         // this step fails
 	dead  int           // so many are listed
 }
@@ -173,8 +174,21 @@ func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.steps.Add(1) <= s.waits {
 		s.asked <- struct{}{}
+		if s.goes != nil {
+			<-s.goes
+		}
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"done": f.Max, "more": true, "to": stepperTo})
+}
+
+// begins waits for a step.
+func (s *stepper) begins(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.asked:
+	case <-time.After(patience):
+		t.Fatalf("no step has begun within %v", patience)
+	}
 }
 
 // stepperTo is what later steps are to repeat.
@@ -183,12 +197,12 @@ const stepperTo = "2026-01-02T03:04:05Z"
 // TestInterrupt ends between two steps, and tells how many were done.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	s := &stepper{waits: 2, asked: make(chan struct{})}
+	s := &stepper{waits: 2, asked: make(chan struct{}, 2)}
 	server := httptest.NewServer(s)
 	defer server.Close()
 	p := program{Process: proctest.Start(t, t.TempDir(), proctest.Program(t, "webhook-repeater"), "replay", "--all", "--json", "--server", server.URL)}
-	<-s.asked
-	<-s.asked
+	s.begins(t)
+	s.begins(t)
 	p.Signal(t, os.Interrupt)
 	stdout, stderr := p.ends(t, 1)
 	var done struct {

@@ -184,14 +184,17 @@ func TestLanesWatch(t *testing.T) {
 // TestProgress shows on a terminal how far long work is, and ends with Ctrl-C between two steps.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	s := &stepper{waits: 2, asked: make(chan struct{}), dead: 3000}
+	s := &stepper{waits: 2, asked: make(chan struct{}, 2), goes: make(chan struct{}, 2), dead: 3000}
 	server := httptest.NewServer(s)
 	defer server.Close()
+	defer close(s.goes)
 	p := onTerminal(t, t.TempDir(), nil, "replay", "--all", "--server", server.URL)
-	<-s.asked
+	s.begins(t)
+	s.goes <- struct{}{}
 	p.shows("replay [##########....................] 1,000 of 3,000")
+	s.begins(t) // or Ctrl-C could come before it, and the wait would be for nothing
 	p.types("\x03")
-	<-s.asked
+	s.goes <- struct{}{}
 	if code := p.code(); code != 1 || !strings.Contains(p.out.String(), "dead letters replayed.") ||
 		!strings.Contains(p.out.String(), "interrupted; the same command goes on with the rest") {
 		t.Errorf("ends with %d and shows\n%s", code, p.out.String())
