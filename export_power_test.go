@@ -3,6 +3,7 @@ package repeater
 import (
 	"os"
 	"reflect"
+	"sync/atomic"
 	"unsafe"
 
 	"go.etcd.io/bbolt"
@@ -49,8 +50,7 @@ func (q *FileQueue) WithDisk(d *powerloss.Disk) *FileQueue {
 
 // record puts itself between bbolt and its file.
 func record(db *bbolt.DB, f *powerloss.File) {
-	seam := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
-	writeAt := (*func([]byte, int64) (int, error))(unsafe.Pointer(seam.UnsafeAddr()))
+	writeAt := writeAtOf(db)
 	next, page, size := *writeAt, int64(db.Info().PageSize), int64(0)
 	*writeAt = func(b []byte, at int64) (int, error) {
 		info, err := os.Stat(db.Path())
@@ -67,6 +67,30 @@ func record(db *bbolt.DB, f *powerloss.File) {
 		f.Write(b, at)
 		return next(b, at)
 	}
+}
+
+// writeAtOf is where bbolt keeps the function through which it writes to its file.
+func writeAtOf(db *bbolt.DB) *func([]byte, int64) (int, error) {
+	seam := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
+	return (*func([]byte, int64) (int, error))(unsafe.Pointer(seam.UnsafeAddr()))
+}
+
+// CountWritten counts what an opened file store writes to its file from now on, and the commits, each of which
+// ends with a meta page.
+func (q *FileQueue) CountWritten() (bytes, commits *atomic.Int64) {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	bytes, commits = new(atomic.Int64), new(atomic.Int64)
+	writeAt := writeAtOf(q.db)
+	next := *writeAt
+	*writeAt = func(b []byte, at int64) (int, error) {
+		bytes.Add(int64(len(b)))
+		if at < 2*q.pageSize {
+			commits.Add(1)
+		}
+		return next(b, at)
+	}
+	return bytes, commits
 }
 
 // CompactFrom lets a file that is not yet opened be compacted from so many bytes on.

@@ -68,6 +68,38 @@ func BenchmarkFilePush(b *testing.B) {
 	}
 }
 
+// BenchmarkFileCommit is one request after the other through a lane, pushed and settled, while so many others wait in another one. It tells
+// how much each commit writes.
+func BenchmarkFileCommit(b *testing.B) {
+	for _, waiting := range []int{0, 100, 3000} {
+		b.Run(fmt.Sprintf("%d waiting", waiting), func(b *testing.B) {
+			const lane = "http://other.example:80"
+			q, _ := benchFile(b)
+			fillFile(b, q, waiting, 1<<10)
+			payload := make([]byte, 1<<10)
+			written, commits := q.CountWritten()
+			token, n := "", waiting
+			for b.Loop() {
+				n++
+				batch := repeater.Batch{ID: fmt.Sprintf("%026d", n), Route: "route", Received: time.Now(),
+					Messages: []repeater.Message{{Lane: lane, Payload: payload}}}
+				if _, err := q.Push(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+				c, err := q.Claim(b.Context(), repeater.ClaimRequest{Lane: lane, Token: token, Max: 1, TTL: time.Hour})
+				if err != nil || len(c.Messages) != 1 {
+					b.Fatalf("claimed %d messages, %v", len(c.Messages), err)
+				}
+				token = c.Token
+				if err := q.Settle(b.Context(), lane, token, []repeater.Settlement{{Key: c.Messages[0].Key, Kind: repeater.SettleDelivered}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(written.Load())/float64(commits.Load())/(1<<10), "KiB/commit")
+		})
+	}
+}
+
 // BenchmarkFileDrain is claims of a window, and settlements of each message, in a backlog.
 func BenchmarkFileDrain(b *testing.B) {
 	for _, size := range benchSizes {
