@@ -220,13 +220,18 @@ func (l *lane) blameHead() {
 
 // spent says why a message is tried no more, or "".
 func (l *lane) spent(a *attempted) string {
-	rt := a.rt
-	switch {
-	case rt == nil:
+	if a.rt == nil {
 		return ""
-	case rt.maxAttempts > 0 && a.msg.Attempts+1 >= rt.maxAttempts:
-		return fmt.Sprintf("given up after %d attempts: ", a.msg.Attempts+1)
-	case a.msg.Age+a.attempt.Took >= rt.maxAge:
+	}
+	return a.rt.spent(a.msg.Attempts+1, a.msg.Age+a.attempt.Took)
+}
+
+// spent says why a message is not tried again after so many attempts, at that age, if so.
+func (rt *route) spent(attempts int, age time.Duration) string {
+	switch {
+	case rt.maxAttempts > 0 && attempts >= rt.maxAttempts:
+		return fmt.Sprintf("given up after %d attempts: ", attempts)
+	case age >= rt.maxAge:
 		return fmt.Sprintf("given up after %v: ", rt.maxAge)
 	}
 	return ""

@@ -284,7 +284,7 @@ func TestMessageThatEndsProcesses(t *testing.T) {
 	}{
 		{2, 0, false, []string{"killer#1", "a1#1"}},
 		{3, 1, true, []string{"killer#1", "a1#1"}},
-		{4, 1, true, []string{"a1#1", "killer#1"}},
+		{4, 1, true, []string{"a1#1", "killer#2"}},
 	} {
 		inBubble(t, func(b *bubble) {
 			b.queue = &lossy{Queue: b.queue, lost: tt.lost}
@@ -352,6 +352,70 @@ func TestDeathsDoNotKeepYoung(t *testing.T) {
 			}
 		}, repeater.Route("/", "http://a.example", append(tt.opts, repeater.MaxAge(time.Hour))...))
 	}
+}
+
+// TestDeathsLengthenThePause: a message that ends the process each time it is tried is put off for longer and longer, and at
+// last given up, with the attempts told of that could not tell themselves how they ended.
+func TestDeathsLengthenThePause(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(b *bubble) {
+		b.queue = &deadly{Queue: b.queue}
+		b.restart()
+		b.replies(func(sent) reply { return status(200) })
+		b.accept("/", "killer", "next")
+		b.pass(time.Hour)
+		var pauses []time.Duration
+		for _, s := range b.queue.(*deadly).settled {
+			if s.Kind == repeater.SettleRetry {
+				pauses = append(pauses, s.After)
+			}
+		}
+		want := []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}
+		if len(pauses) != len(want) {
+			t.Fatalf("pauses %v, want about %v", pauses, want)
+		}
+		for i := range want {
+			if d := pauses[i] - want[i]; d.Abs() > want[i]/5 {
+				t.Errorf("pause %d is %v, want about %v", i+1, pauses[i], want[i])
+			}
+		}
+		dead := b.dead(laneA)
+		if len(dead) != 1 || dead[0].Attempts != 5 || !strings.Contains(dead[0].Reason, "given up after 5 attempts: the process has died") {
+			t.Fatalf("dead letters %+v, want one after 5 attempts", dead)
+		}
+		for _, a := range dead[0].History {
+			if a.At.IsZero() || !strings.Contains(a.Error, "the process has died") {
+				t.Errorf("an attempt is told of as %+v", a)
+			}
+		}
+		if diff := cmp.Diff([]string{"next#1"}, names(b.seen())); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+	}, repeater.Route("/", "http://a.example", repeater.MaxAttempts(5)), repeater.WithBackoff(10*time.Second, time.Minute))
+}
+
+// deadly says of the killer, whenever it is claimed, that four processes have died with it since it was settled.
+type deadly struct {
+	repeater.Queue
+	mu      sync.Mutex
+	settled []repeater.Settlement
+}
+
+func (d *deadly) Claim(ctx context.Context, c repeater.ClaimRequest) (repeater.Claim, error) {
+	claim, err := d.Queue.Claim(ctx, c)
+	for i := range claim.Messages {
+		if m := &claim.Messages[i]; strings.HasSuffix(string(m.Payload), "killer") {
+			m.Lost = 4
+		}
+	}
+	return claim, err
+}
+
+func (d *deadly) Settle(ctx context.Context, lane, token string, s []repeater.Settlement) error {
+	d.mu.Lock()
+	d.settled = append(d.settled, s...)
+	d.mu.Unlock()
+	return d.Queue.Settle(ctx, lane, token, s)
 }
 
 // TestOnlyTheNextIsSuspected: after a death, what only was in hand with the one that was tried is given back, so

@@ -1,8 +1,6 @@
 package repeater
 
 import (
-	"fmt"
-
 	"github.com/webhook-repeater/repeater/internal/metrics"
 )
 
@@ -32,17 +30,21 @@ func (l *lane) sift() {
 	l.barrier = true // they come before what else a claim may bring
 }
 
-// setAside puts the next message on a schedule of its own, without an attempt, if not even trying it
-// alone has spared the process. A strict lane goes on trying. Neither does so for longer than the message may wait:
+// diedWith is the end of an attempt that could not tell its end itself.
+const diedWith = "the process has died with it in hand"
+
+// setAside puts the next message on a schedule of its own if not even trying it alone has spared the process, and records
+// as one attempt those that have ended so. A strict lane goes on trying. Neither does so for longer than the message may wait:
 // an attempt that ends the process can never tell that it was the last.
 func (l *lane) setAside() bool {
 	m := &l.buffer[0]
 	if m.Lost <= lostTooOften { // one death may be anybody's: it is tried, however old
 		return false
 	}
-	if rt := l.cfg.byName[m.Route]; rt != nil && m.Age >= rt.maxAge {
-		l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleDead,
-			Reason: fmt.Sprintf("given up after %v: the process has died with it in hand", rt.maxAge)})
+	s := Settlement{Key: m.Key, Attempt: Attempt{At: l.cfg.clock(), Error: diedWith}}
+	if why := l.outlived(m); why != "" {
+		s.Kind, s.Reason = SettleDead, why+diedWith
+		l.unsettled = append(l.unsettled, s)
 		l.stats.Die(metrics.DeadGivenUp, 1)
 		l.shift()
 		l.barrier = true // nothing overtakes it while it lives
@@ -53,10 +55,19 @@ func (l *lane) setAside() bool {
 		return false
 	}
 	l.suspect(*m, "trying it alone did not help, so it is put off while the lane goes on")
-	l.unsettled = append(l.unsettled, Settlement{Key: m.Key, Kind: SettleRetry,
-		After: l.cfg.pauses().after(m.Lost-lostTooOften, 0)})
+	s.Kind, s.After = SettleRetry, l.cfg.pauses().after(m.Attempts+1, 0)
+	l.unsettled = append(l.unsettled, s)
 	l.shift()
 	return true
+}
+
+// outlived says why a message gets no attempt more, if it does not.
+func (l *lane) outlived(m *Claimed) string {
+	rt := l.cfg.byName[m.Route]
+	if rt == nil {
+		return ""
+	}
+	return rt.spent(m.Attempts+1, m.Age)
 }
 
 func (l *lane) suspect(m Claimed, what string) {
