@@ -109,7 +109,10 @@ func checkFile(file *os.File) error {
 		return err
 	}
 	err = boltfile.Check(file, info.Size())
-	if damage, ok := errors.AsType[*boltfile.Damage](err); ok {
+	switch damage, ok := errors.AsType[*boltfile.Damage](err); {
+	case ok && damage.Page == 0:
+		return damageError(fmt.Sprintf("%v (look whether it is the store file at all)", damage))
+	case ok:
 		return damageError(damage)
 	}
 	return err

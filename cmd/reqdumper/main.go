@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strconv"
@@ -109,7 +110,11 @@ func (o *options) parse(args []string) error {
 func serve(o *options, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ln, err := net.Listen("tcp", net.JoinHostPort(o.host, strconv.Itoa(o.port)))
+	network := "tcp"
+	if a, err := netip.ParseAddr(o.host); err == nil && a.Is4() {
+		network = "tcp4" // net takes 0.0.0.0 for all addresses, those of IPv6 too
+	}
+	ln, err := net.Listen(network, net.JoinHostPort(o.host, strconv.Itoa(o.port)))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -59,7 +60,7 @@ func TestCheck(t *testing.T) {
 ✓ server  not asked, as it has no admin address`},
 		{"what is no store", quietHook + "[store]\nfile = config.ini\n" + hooks(nobody), nil, 1, `
 ✓ config  config.ini is valid, with 1 hook
-✗ store  config.ini cannot be read as a store: invalid database
+✗ store  config.ini cannot be read as a store: invalid database; look whether it is the store file at all
 ✓ hook jira  HOST:PORT is an address
 ✓ server  not asked, as it has no admin address`},
 		{"a guarded address", quietHook + "[hook:jira]\nsrc_path = /jira\ndst_host = http://169.254.169.254\n", nil, 1, `
@@ -149,6 +150,7 @@ func TestCheckBesideAServer(t *testing.T) {
 ✓ hook jira  HOST:PORT is an address
 ✓ server  none runs at http://HOST:PORT`)
 	full(1, "✗ disk")
+	r.checksDamage()
 	var told struct {
 		OK     bool
 		Checks []struct{ Name, Level, Text string }
@@ -161,5 +163,33 @@ func TestCheckBesideAServer(t *testing.T) {
 	res := r.does("check", "-c", "none.ini", "--json")
 	if err := json.Unmarshal([]byte(res.stdout), &failed); err != nil || res.code != 1 || failed.OK == nil || *failed.OK {
 		t.Errorf("check --json of no file: %v, %+v", err, res)
+	}
+}
+
+// checksDamage: what a server would not open is found beforehand, too.
+func (r *rig) checksDamage() {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "webhook-repeater.db")
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	damaged := bytes.Clone(sound)
+	for i := len(damaged) / 10; i < len(damaged); i++ { // the first pages tell where the others are
+		damaged[i] = 0xff
+	}
+	r.put(path, damaged)
+	defer r.put(path, sound)
+	res := r.does("check")
+	if want := "✗ store  webhook-repeater.db is damaged: page "; res.code != 1 || !strings.Contains(settled(res.stdout), want) ||
+		!strings.Contains(res.stdout, "webhook-repeater repair webhook-repeater.db saves what can be read") {
+		r.t.Errorf("want %q, got %+v", want, res)
+	}
+}
+
+func (r *rig) put(path string, b []byte) {
+	r.t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		r.t.Fatal(err)
 	}
 }

@@ -156,7 +156,9 @@ func (r *rig) dies(n int) (ids []string) {
 	r.t.Helper()
 	r.answer.Store(http.StatusGone)
 	r.awaits("there", func(laneState) bool { return true })
-	r.prints("drop-refused", r.lane)
+	if got, want := r.prints("drop-refused", r.lane), " Until its next delivery, each message that it refuses becomes a dead letter.\n"; !strings.HasSuffix(got, want) {
+		r.t.Errorf("drop-refused: %q, want it to end with %q", got, want)
+	}
 	before := r.awaits("through with what was replayed", func(l laneState) bool { return l.Waiting == 0 })
 	for range n {
 		ids = append(ids, r.sends())

@@ -60,6 +60,13 @@ func TestSendAFile(t *testing.T) {
 			t.Errorf("%s: %+v", tt.name, res)
 			continue
 		}
+		note := ""
+		if strings.Contains(tt.file, "=== 2  ") {
+			note = "webhook-repeater: file has more than one request; only the first is sent\n"
+		}
+		if res.stderr != note {
+			t.Errorf("%s: it says %q, want %q", tt.name, res.stderr, note)
+		}
 		got := d.next(t)
 		seen := []string{got.Method, got.RequestURI, got.Host, got.Header.Get("X-A"), got.Header.Get("Content-Type"), got.body}
 		if diff := cmp.Diff(tt.want, seen); diff != "" {
@@ -139,7 +146,7 @@ func TestSendToTheServer(t *testing.T) {
 		t.Errorf("%s arrived with %q and %v", got.RequestURI, got.body, got.Header)
 	}
 	res = r.does("send", "--id", "nothing", "--to", d.URL)
-	if res.code != 1 || !strings.Contains(res.stderr, "no such message") {
+	if res.code != 1 || !strings.Contains(res.stderr, "there is no message nothing") {
 		t.Errorf("send --id of nothing: %+v", res)
 	}
 	res = r.does("send", "body.json", "--hook", "gitea")

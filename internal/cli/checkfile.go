@@ -11,6 +11,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/webhook-repeater/repeater/internal/boltfile"
 )
 
 // checkFile looks at a store without changing it. A server that has it in use keeps others out.
@@ -41,11 +43,26 @@ func checkFile(path string, floor int64) []finding {
 		findings = append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) is in use by a server", path, bytesOf(info.Size()))})
 		return append(findings, checkRoom(path, floor, nil)...)
 	case err != nil:
-		return append(findings, finding{name, levelFailed, fmt.Sprintf("%s cannot be read as a store: %v", path, err)})
+		return append(findings, finding{name, levelFailed,
+			fmt.Sprintf("%s cannot be read as a store: %v; look whether it is the store file at all", path, err)})
 	}
+	err = checkPages(path, info.Size())
 	_ = db.Close() // nor here
+	if err != nil {
+		return append(findings, finding{name, levelFailed,
+			fmt.Sprintf("%s is damaged: %v; webhook-repeater repair %s saves what can be read", path, err, shellWord(path))})
+	}
 	findings = append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) can be read and written", path, bytesOf(info.Size()))})
 	return append(findings, checkRoom(path, floor, freePages)...)
+}
+
+// checkPages looks at all pages, as the server does when it starts, while nobody can change them.
+func checkPages(path string, size int64) error {
+	f, err := os.Open(path) // #nosec G304 -- the operator names the file
+	if err != nil {
+		return err
+	}
+	return errors.Join(boltfile.Check(f, size), f.Close())
 }
 
 // checkFolder tells whether a store can be made.

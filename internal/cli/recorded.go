@@ -20,7 +20,11 @@ type recorded struct {
 	uri    string // raw path with the query; "" for a body alone
 	header http.Header
 	body   []byte
+	more   bool // what was written down goes on with another one
 }
+
+// anotherDump is where reqdumper begins its next request.
+var anotherDump = regexp.MustCompile(`\n=== \d+  `)
 
 var requestLine = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+) (\S+) HTTP/[0-9](?:\.[0-9])?\r?$`)
 
@@ -45,6 +49,7 @@ func readRecorded(text []byte) (*recorded, error) {
 	}
 	rec := &recorded{method: string(m[1]), uri: origin(string(m[2])), header: http.Header(header)}
 	rec.body, err = readBody(r, rec.header, dumped)
+	rec.more = dumped && anotherDump.Match(rest)
 	return rec, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/webhook-repeater/repeater/internal/admin"
+	"github.com/webhook-repeater/repeater/internal/client"
 	"github.com/webhook-repeater/repeater/internal/config"
 )
 
@@ -109,6 +110,9 @@ func (s *sending) file(ctx context.Context, name string) (*recorded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	if rec.more {
+		fmt.Fprintf(s.a.err, "webhook-repeater: %s has more than one request; only the first is sent\n", name)
+	}
 	return rec, nil
 }
 
@@ -119,6 +123,9 @@ func (s *sending) stored(ctx context.Context) (*recorded, error) {
 		return nil, err
 	}
 	messages, err := cl.Explain(ctx, s.id)
+	if client.IsNotFound(err) {
+		return nil, fmt.Errorf("there is no message %s: it was delivered or dropped, or is another server's", clean(s.id))
+	}
 	if err != nil {
 		return nil, err
 	}

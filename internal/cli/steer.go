@@ -9,28 +9,28 @@ import (
 )
 
 func (a *app) pauseCommand() *cobra.Command {
-	return a.steerCommand(client.Pause, "pause", "send nothing more from a lane, until it is resumed",
+	return a.steerCommand(client.Pause, "pause", "", "send nothing more from a lane, until it is resumed",
 		`Send nothing more from a lane, until it is resumed, also across restarts.
 Requests are still accepted, and what waits does not age. Attempts in flight are finished.`)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return a.steerCommand(client.Resume, "resume", "resume a paused lane",
+	return a.steerCommand(client.Resume, "resume", "", "resume a paused lane",
 		"Resume a paused lane. A lane that is not paused is left alone.")
 }
 
 func (a *app) retryCommand() *cobra.Command {
-	return a.steerCommand(client.RetryNow, "retry", "retry a failing destination now",
+	return a.steerCommand(client.RetryNow, "retry", "", "retry a failing destination now",
 		"Retry a failing destination now, instead of at the end of its pause.")
 }
 
 func (a *app) dropRefusedCommand() *cobra.Command {
-	return a.steerCommand(client.DropRefused, "drop-refused", "make dead letters of what a destination refuses",
+	return a.steerCommand(client.DropRefused, "drop-refused", " Until its next delivery, each message that it refuses becomes a dead letter.", "make dead letters of what a destination refuses",
 		`Resume a lane that is paused because its destination refuses one message after the other: until the
 next delivery, each message that is refused becomes a dead letter at once. Nothing is deleted.`)
 }
 
-func (a *app) steerCommand(order client.Order, name, short, long string) *cobra.Command {
+func (a *app) steerCommand(order client.Order, name, then, short, long string) *cobra.Command {
 	var c connection
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -53,7 +53,7 @@ func (a *app) steerCommand(order client.Order, name, short, long string) *cobra.
 			if asJSON {
 				return a.json(l)
 			}
-			fmt.Fprintf(a.out, "%s is %s. %s\n", clean(l.Name), stateStyle(l.State).paint(string(l.State), colour(a.out)), clean(l.Why))
+			fmt.Fprintf(a.out, "%s is %s. %s%s\n", clean(l.Name), stateStyle(l.State).paint(string(l.State), colour(a.out)), clean(l.Why), then)
 			return nil
 		},
 	}
