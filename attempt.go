@@ -29,7 +29,6 @@ type outcome struct {
 	retryAfter time.Duration
 	cancelled  bool // by the drain: it counts for nothing
 	untried    bool // the lane was stopped before its turn came
-	keyless    bool // it could not be decrypted, for want of a key
 }
 
 // attempt tries once to deliver a message, with so many quick retries.
@@ -38,9 +37,6 @@ func (r view) attempt(ctx context.Context, m Claimed, quick int) outcome {
 	req, in, err := r.outgoing(m)
 	if err != nil {
 		o.reason = err.Error()
-		if o.keyless = errors.Is(err, errNoKey); o.keyless {
-			o.rt, o.attempt = r.cfg.byName[m.Route], Attempt{At: r.cfg.clock(), Error: o.reason}
-		}
 		return o
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.timeouts.Attempt)

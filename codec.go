@@ -87,7 +87,7 @@ func (BinaryCodec) Encode(_ Key, r *Request) ([]byte, error) {
 // Decode reads what any version of Encode has written.
 func (BinaryCodec) Decode(key Key, data []byte) (*Request, error) {
 	if bytes.HasPrefix(data, []byte(sealMagic)) {
-		return nil, fmt.Errorf("message %v: %w: it is encrypted, and Encrypt is not set", key, errNoKey)
+		return nil, fmt.Errorf("message %v: encrypted, and Encrypt is not set; once it is, it can be replayed", key)
 	}
 	if len(data) == 0 || data[0] != codecVersion && data[0] != codecVersionTrace {
 		return nil, fmt.Errorf("message %v: not written by this codec, or by a newer version of it", key)

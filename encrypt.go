@@ -19,9 +19,9 @@ import (
 // Each key is 32 random bytes in base64, as printed by "openssl rand -base64 32"; an empty list is
 // a mistake. The first key encrypts, and all of them decrypt; a record names its key. To change
 // keys put the new one first and leave the old one until nothing that was stored before is left,
-// dead letters included: what needs a key that is not here is tried again until it is (in its own time,
-// so that the lane goes on), or until the message is too old ([MaxAge]). Where several processes share a store,
-// add the new key to all of them before any of them has it first. Change keys at the latest after 4 billion messages.
+// dead letters included: what no key here decrypts becomes a dead letter, which can be replayed once its key
+// is back. Where several processes share a store, add the new key to all of them before any of them
+// has it first. Change keys at the latest after 4 billion messages.
 //
 // The word "plain" in the place of a key stands for no encryption: Encrypt(key, "plain") still
 // reads what was stored before Encrypt was added, and Encrypt("plain", key) is the way back. As
@@ -44,9 +44,6 @@ func Encrypt(keys ...string) Option {
 		}
 	}
 }
-
-// errNoKey is of what could be decoded, and delivered, if only the right key were there.
-var errNoKey = errors.New("no key for it")
 
 const (
 	sealMagic = "\xffWR1" // no record of BinaryCodec begins so
@@ -104,7 +101,7 @@ func (c sealedCodec) Decode(key Key, data []byte) (*Request, error) {
 	const head = len(sealMagic) + keyIDSize
 	if len(data) < head || !bytes.HasPrefix(data, []byte(sealMagic)) {
 		if !c.readsPlain() {
-			return nil, fmt.Errorf("message %v: %w: it is not encrypted, and Encrypt does not name %q", key, errNoKey, noKey)
+			return nil, fmt.Errorf("message %v: not encrypted, and Encrypt does not name %q", key, noKey)
 		}
 		return c.inner.Decode(key, data)
 	}
@@ -119,7 +116,7 @@ func (c sealedCodec) Decode(key Key, data []byte) (*Request, error) {
 		}
 	}
 	if !known {
-		return nil, fmt.Errorf("message %v: %w: it is encrypted with one that Encrypt does not name", key, errNoKey)
+		return nil, fmt.Errorf("message %v: encrypted with a key that Encrypt does not name; once that is back, behind the others, it can be replayed", key)
 	}
 	return nil, fmt.Errorf("message %v: cannot be decrypted: its record was changed, or is another's", key)
 }

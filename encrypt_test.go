@@ -86,7 +86,7 @@ func TestEncryptKeys(t *testing.T) {
 		{"new key behind it", []string{one}, []string{one, two}, "", true},
 		{"key gone", []string{one}, []string{two, three}, "does not name", true},
 		{"only behind", []string{one, two}, []string{two}, "does not name", true},
-		{"encryption turned on", nil, []string{one}, "is not encrypted", false},
+		{"encryption turned on", nil, []string{one}, "not encrypted, and Encrypt", false},
 		{"encryption turned on, backlog still read", nil, []string{one, "plain"}, "", false},
 		{"encryption turned off", []string{one}, nil, "Encrypt is not set", true},
 		{"encryption turned off, backlog still read", []string{one}, []string{"plain", one}, "", true},
@@ -207,60 +207,54 @@ func FuzzEncryptedDecode(f *testing.F) {
 	})
 }
 
-// TestKeyComesBack: what cannot be decrypted for want of a key is not given up: it is delivered once the key is there again.
+// TestKeyComesBack: what no key decrypts becomes a dead letter that says so, and once its key is back a replay delivers
+// all of it, in order.
 func TestKeyComesBack(t *testing.T) {
 	t.Parallel()
 	one, two := aKey(1), aKey(2)
 	for _, tt := range []struct {
 		name   string
-		stored []string
 		wrong  []string
-		right  []string
-		strict bool
+		reason string
 	}{
-		{name: "another key", stored: []string{one}, wrong: []string{two}, right: []string{two, one}},
-		{name: "no key", stored: []string{one}, right: []string{one}},
-		{name: "turned on", wrong: []string{one}, right: []string{one, "plain"}},
-		{name: "strict", stored: []string{one}, wrong: []string{two}, right: []string{one}, strict: true},
+		{"another key", []string{two}, "encrypted with a key that Encrypt does not name; once that is back"},
+		{"no key", nil, "encrypted, and Encrypt is not set; once it is"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(b *bubble) {
-				more := []repeater.RouteOption{}
-				if tt.strict {
-					more = append(more, repeater.Strict())
-				}
-				keys := func(keys []string) {
-					b.opts = []repeater.Option{repeater.Route("/", "http://a.example", more...)}
+				keys := func(keys ...string) {
+					b.opts = []repeater.Option{repeater.Route("/", "http://a.example")}
 					if keys != nil {
 						b.opts = append(b.opts, repeater.Encrypt(keys...))
 					}
 					b.restart()
 				}
-				keys(tt.stored)
+				keys(one)
 				b.replies(func(sent) reply { return status(503) })
 				b.accept("/", "1", "2", "3")
 				b.pass(time.Second)
 				b.replies(func(sent) reply { return status(200) })
 				b.seen()
-				keys(tt.wrong)
-				b.pass(time.Hour)
-				if got := b.seen(); len(got) != 0 || b.lane(laneA).Dead != 0 || b.lane(laneA).Waiting != 3 {
-					t.Errorf("without the key: attempts %v, lane %+v", names(got), b.lane(laneA))
+				keys(tt.wrong...)
+				b.pass(time.Minute)
+				dead := b.dead(laneA)
+				if got := b.seen(); len(got) != 0 || len(dead) != 3 || !strings.Contains(dead[0].Reason, tt.reason) {
+					t.Fatalf("without the key: attempts %v, dead letters %+v", names(got), dead)
 				}
-				if b.logged("level=WARN", "no key for it") == 0 {
-					t.Errorf("the log does not tell of it:\n%s", &b.log)
+				keys(two, one)
+				if _, err := b.rp.DeadLetters().Replay(context.Background(), repeater.DeadFilter{}); err != nil {
+					t.Fatal(err)
 				}
-				keys(tt.right)
-				b.pass(20 * time.Minute)
-				bodies := map[string]int{}
+				b.pass(time.Minute)
+				var bodies []string
 				for _, tr := range b.seen() {
-					bodies[tr.body]++
+					bodies = append(bodies, tr.body)
 				}
-				if diff := cmp.Diff(map[string]int{"1": 1, "2": 1, "3": 1}, bodies); diff != "" {
+				if diff := cmp.Diff([]string{"1", "2", "3"}, bodies); diff != "" {
 					t.Errorf("delivered with the key (-want +got):\n%s", diff)
 				}
-			}, repeater.Route("/", "http://a.example", repeater.Name("x")))
+			}, repeater.Route("/", "http://a.example"))
 		})
 	}
 }

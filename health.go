@@ -154,13 +154,7 @@ func (l *lane) rule(a *attempted) Settlement {
 		}
 		return l.hold(a, s)
 	}
-	switch { // it could not even be tried
-	case a.keyless && l.set.strict:
-		return l.hold(a, s)
-	case a.keyless: // the key may come back, with the next configuration
-		return l.retryAlone(a, s)
-	}
-	s.Kind = SettleDead
+	s.Kind = SettleDead // it could not even be tried
 	return s
 }
 

@@ -23,7 +23,7 @@ var ErrRestart = errors.New("cannot be changed by Reload")
 // Nothing is dropped or interrupted: requests and attempts that have begun end under the
 // configuration they began with, and all later ones use the new one. What waits is delivered as its
 // route then says. What waits for a route that is gone becomes a dead letter, as after a restart:
-// at once, or over a shared store after [WithUnknownRouteAge]. Connections to destinations are kept
+// when it is its turn, or over a shared store after [WithUnknownRouteAge]. Connections to destinations are kept
 // unless [WithTLS], [AllowTo] or [WithTimeouts] change; those of a route with [TLS] or [H2C] are
 // not. What is not kept is closed as soon as no attempt uses it.
 //

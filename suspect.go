@@ -34,8 +34,8 @@ func (l *lane) sift() {
 const diedWith = "the process has died with it in hand"
 
 // setAside puts the next message on a schedule of its own if not even trying it alone has spared the process, and records
-// as one attempt those that have ended so. A strict lane goes on trying. Neither does so for longer than the message may wait:
-// an attempt that ends the process can never tell that it was the last.
+// as one attempt those that have ended so. A strict lane goes on trying, and records nothing. Neither does so for longer
+// than the message may wait: an attempt that ends the process can never tell that it was the last.
 func (l *lane) setAside() bool {
 	m := &l.buffer[0]
 	if m.Lost <= lostTooOften { // one death may be anybody's: it is tried, however old
@@ -44,6 +44,7 @@ func (l *lane) setAside() bool {
 	s := Settlement{Key: m.Key, Attempt: Attempt{At: l.cfg.clock(), Error: diedWith}}
 	if why := l.outlived(m); why != "" {
 		s.Kind, s.Reason = SettleDead, why+diedWith
+		l.suspect(*m, "it is given up")
 		l.unsettled = append(l.unsettled, s)
 		l.stats.Die(metrics.DeadGivenUp, 1)
 		l.shift()

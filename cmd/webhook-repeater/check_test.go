@@ -60,7 +60,7 @@ func TestCheck(t *testing.T) {
 ✓ server  not asked, as it has no admin address`},
 		{"what is no store", quietHook + "[store]\nfile = config.ini\n" + hooks(nobody), nil, 1, `
 ✓ config  config.ini is valid, with 1 hook
-✗ store  config.ini cannot be read as a store: invalid database; look whether it is the store file at all
+✗ store  config.ini cannot be read as a store: invalid database; look whether it is the store file at all, and if so, webhook-repeater repair config.ini saves what can be read
 ✓ hook jira  HOST:PORT is an address
 ✓ server  not asked, as it has no admin address`},
 		{"a guarded address", quietHook + "[hook:jira]\nsrc_path = /jira\ndst_host = http://169.254.169.254\n", nil, 1, `

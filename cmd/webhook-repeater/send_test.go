@@ -46,6 +46,8 @@ func TestSendAFile(t *testing.T) {
 		{"no headers", "GET /a HTTP/1.1", []string{"--to", d.URL}, []string{"GET", "/a", host, "", "", ""}},
 		{"of reqdumper", "=== 1  2026-01-02 03:04:05.000 +0000  from 127.0.0.1:1  answered 200\nPOST /a HTTP/1.1\nHost: x\nContent-Length: 5\nX-A: 1\n\nhello\n\n=== 2  ...",
 			[]string{"--to", d.URL}, []string{"POST", "/a", host, "1", "", "hello"}},
+		{"of reqdumper, with what looks like another one in it", "=== 1  2026-01-02 03:04:05.000 +0000  from 127.0.0.1:1  answered 200\nPOST /a HTTP/1.1\nContent-Length: 7\n\n\n=== 9  \n\n",
+			[]string{"--to", d.URL}, []string{"POST", "/a", host, "", "", "\n=== 9 "}},
 		{"of reqdumper, without a length", "=== 1  2026-01-02 03:04:05.000 +0000  from 127.0.0.1:1  answered 200\nPOST /a HTTP/1.1\nTransfer-Encoding: chunked\nX-A: 1\n\nhello\n\n",
 			[]string{"--to", d.URL}, []string{"POST", "/a", host, "1", "", "hello"}},
 		{"a path of its own", "POST /a?b HTTP/1.1\n\n", []string{"--to", d.URL + "/c?d=1"}, []string{"POST", "/c?d=1", host, "", "", ""}},

@@ -26,6 +26,8 @@ func checkFile(path string, floor int64) []finding {
 		return []finding{{name, levelFailed, reasonOf(path, err)}}
 	case !info.Mode().IsRegular():
 		return []finding{{name, levelFailed, path + " is not a file"}}
+	case info.Size() == 0:
+		return append([]finding{{name, levelOK, path + " is empty, and becomes a store"}}, checkRoom(path, floor, nothingInside)...)
 	}
 	var findings []finding
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
@@ -44,25 +46,34 @@ func checkFile(path string, floor int64) []finding {
 		return append(findings, checkRoom(path, floor, nil)...)
 	case err != nil:
 		return append(findings, finding{name, levelFailed,
-			fmt.Sprintf("%s cannot be read as a store: %v; look whether it is the store file at all", path, err)})
+			fmt.Sprintf("%s cannot be read as a store: %v; look whether it is the store file at all, and if so, webhook-repeater repair %s saves what can be read",
+				path, err, shellWord(path))})
 	}
-	err = checkPages(path, info.Size())
+	err = checkPages(path)
 	_ = db.Close() // nor here
-	if err != nil {
+	switch damage, ok := errors.AsType[*boltfile.Damage](err); {
+	case ok:
 		return append(findings, finding{name, levelFailed,
-			fmt.Sprintf("%s is damaged: %v; webhook-repeater repair %s saves what can be read", path, err, shellWord(path))})
+			fmt.Sprintf("%s is damaged: %v; webhook-repeater repair %s saves what can be read", path, damage, shellWord(path))})
+	case err != nil:
+		return append(findings, finding{name, levelFailed, reasonOf(path, err)})
 	}
 	findings = append(findings, finding{name, levelOK, fmt.Sprintf("%s (%s) can be read and written", path, bytesOf(info.Size()))})
 	return append(findings, checkRoom(path, floor, freePages)...)
 }
 
 // checkPages looks at all pages, as the server does when it starts, while nobody can change them.
-func checkPages(path string, size int64) error {
+func checkPages(path string) error {
 	f, err := os.Open(path) // #nosec G304 -- the operator names the file
 	if err != nil {
 		return err
 	}
-	return errors.Join(boltfile.Check(f, size), f.Close())
+	defer f.Close()
+	info, err := f.Stat() // only now does nobody change it
+	if err != nil {
+		return err
+	}
+	return boltfile.Check(f, info.Size())
 }
 
 // checkFolder tells whether a store can be made.

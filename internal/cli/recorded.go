@@ -48,8 +48,8 @@ func readRecorded(text []byte) (*recorded, error) {
 		return nil, errors.New("it begins as an HTTP request, but its headers are none")
 	}
 	rec := &recorded{method: string(m[1]), uri: origin(string(m[2])), header: http.Header(header)}
-	rec.body, err = readBody(r, rec.header, dumped)
-	rec.more = dumped && anotherDump.Match(rest)
+	body, behind, err := readBody(r, rec.header, dumped)
+	rec.body, rec.more = body, dumped && anotherDump.Match(behind)
 	return rec, err
 }
 
@@ -67,30 +67,32 @@ func origin(uri string) string {
 	return uri
 }
 
-func readBody(r *bufio.Reader, header http.Header, dumped bool) ([]byte, error) {
+// readBody also returns what is behind the body.
+func readBody(r *bufio.Reader, header http.Header, dumped bool) (body, behind []byte, err error) {
 	var in io.Reader = r
 	chunked := strings.EqualFold(strings.TrimSpace(header.Get("Transfer-Encoding")), "chunked")
 	if chunked && !dumped {
 		in = httputil.NewChunkedReader(r)
 	}
-	body, err := io.ReadAll(in)
-	if err != nil {
-		return nil, fmt.Errorf("its body: %w", err)
+	if body, err = io.ReadAll(in); err != nil {
+		return nil, nil, fmt.Errorf("its body: %w", err)
 	}
 	length := header.Get("Content-Length")
 	switch n, err := strconv.Atoi(length); {
 	case chunked && !dumped:
 	case length == "" && dumped:
 		// Whoever wrote it down ended it with one newline or two.
-		body, _, _ = bytes.Cut(body, []byte("\n\n=== "))
+		if i := bytes.Index(body, []byte("\n\n=== ")); i >= 0 {
+			body, behind = body[:i], body[i:]
+		}
 		body = bytes.TrimSuffix(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
 	case length == "":
 	case err != nil || n < 0:
-		return nil, fmt.Errorf("its Content-Length %q is none", length)
+		return nil, nil, fmt.Errorf("its Content-Length %q is none", length)
 	case n > len(body):
-		return nil, fmt.Errorf("its body has %d bytes, and Content-Length says %d; correct that line, or delete it to send what is there", len(body), n)
+		return nil, nil, fmt.Errorf("its body has %d bytes, and Content-Length says %d; correct that line, or delete it to send what is there", len(body), n)
 	default:
-		body = body[:n]
+		body, behind = body[:n], body[n:]
 	}
-	return body, nil
+	return body, behind, nil
 }
