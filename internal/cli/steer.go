@@ -25,11 +25,13 @@ func (a *app) retryCommand() *cobra.Command {
 }
 
 func (a *app) dropRefusedCommand() *cobra.Command {
-	return a.steerCommand(client.DropRefused, "drop-refused", " Until its next delivery, each message that it refuses becomes a dead letter.", "make dead letters of what a destination refuses",
+	return a.steerCommand(client.DropRefused, "drop-refused",
+		" Until its next delivery, each message that it refuses becomes a dead letter.", "make dead letters of what a destination refuses",
 		`Resume a lane that is paused because its destination refuses one message after the other: until the
 next delivery, each message that is refused becomes a dead letter at once. Nothing is deleted.`)
 }
 
+// steerCommand makes the command of an order; then is what it says behind the lane's state.
 func (a *app) steerCommand(order client.Order, name, then, short, long string) *cobra.Command {
 	var c connection
 	var asJSON bool
